@@ -1,0 +1,376 @@
+//! The order of the search for something to run.
+//!
+//! 1. what only this machine may run: the one woken last, then the rest,
+//!    with letters from the inbox;
+//! 2. the next slot, the own queue;
+//! 3. the injector, goroutines held back, due timers;
+//! 4. other machines' queues, their next slots last.
+//!
+//! Every few turns (61 at most, fewer when turns are long) the clock, the
+//! timers, the injector and those who want the permit are looked at first,
+//! so that endless local work starves nobody.
+
+use crate::clock;
+use crate::goroutine::Runnable;
+use crate::machine::{self, Here, Machine};
+use crate::schedule;
+use crate::shim::{Acquire, Relaxed};
+use crate::trace;
+use std::hint::spin_loop;
+use std::sync::Arc;
+
+/// Turns between two looks at the clock: Go's 61, less for long turns.
+const UPKEEP_MOST: u32 = 61;
+/// A look about this often is enough, in nanoseconds.
+const UPKEEP_EVERY: u64 = 100_000;
+/// So often in a row may the goroutine woken last go before the queue.
+const NEXT_IN_ROW: u32 = 64;
+/// In so many turns unstarted goroutines get one even if those at home never
+/// rest.
+const UNSTARTED_EVERY: u32 = 8;
+/// An unstarted goroutine that waited so long may be taken by another
+/// machine, though its spawner might have wanted it near; in nanoseconds.
+const HOMING_WAIT: u64 = 50_000;
+/// From so many on, unstarted goroutines are taken at once.
+const HOMING_BACKLOG: usize = 16;
+/// How long a machine looks round before it sleeps, in nanoseconds.
+const SPIN: u64 = 20_000;
+/// A thief leaves the next slot to its owner for this long, in nanoseconds.
+const NEXT_SLOT_GRACE: u64 = 3_000;
+
+/// Something to run, or none. The machine has a permit.
+pub(crate) fn find(here: Here) -> Option<Runnable> {
+    let own = here.own();
+    own.turn.set(own.turn.get().wrapping_add(1));
+    match own.upkeep_in.get() {
+        0 | 1 => {
+            if let Some(runnable) = upkeep(here) {
+                return Some(runnable);
+            }
+        }
+        left => own.upkeep_in.set(left - 1),
+    }
+    if let Some(runnable) = local(here) {
+        return Some(runnable);
+    }
+    if here.seat.is_own() {
+        run_timers(here, clock::now());
+        return local(here);
+    }
+    let scheduler = here.scheduler();
+    loop {
+        let taken = scheduler
+            .injector
+            .take_share(&own.queue, scheduler.max_procs());
+        match taken.map(|runnable| scheduler.admit(runnable)) {
+            Some(Some(runnable)) => return Some(runnable),
+            Some(None) => {}
+            None => break,
+        }
+    }
+    if let Some(runnable) = scheduler.take_held() {
+        return Some(runnable);
+    }
+    if here.timers.earliest() != u64::MAX {
+        run_timers(here, clock::now());
+        if let Some(runnable) = local(here) {
+            return Some(runnable);
+        }
+    }
+    search(here)
+}
+
+/// What is due now and then, whatever else there is.
+#[cold]
+#[inline(never)]
+fn upkeep(here: Here) -> Option<Runnable> {
+    let own = here.own();
+    let scheduler = here.scheduler();
+    let now = clock::now();
+    let took = now.saturating_sub(own.upkeep_at.replace(now));
+    let every = own.upkeep_every.get();
+    let every = if took > UPKEEP_EVERY {
+        every / 2
+    } else {
+        every * 2
+    };
+    let every = every.clamp(1, UPKEEP_MOST);
+    own.upkeep_every.set(every);
+    own.upkeep_in.set(every);
+
+    run_timers(here, now);
+    if scheduler.processors.is_wanted() && machine::take_flag(&here.is_slice_over) {
+        schedule::give_way(here);
+    }
+    call_for_backlog(here, now);
+    if here.seat.is_own() {
+        return None;
+    }
+    let oldest = scheduler.injector.take()?;
+    scheduler.admit(oldest)
+}
+
+/// Work that has waited here while processors are free calls for a machine.
+fn call_for_backlog(here: Here, now: u64) {
+    let own = here.own();
+    if !here.offers_work() || !here.scheduler().processors.census.looks_callable() {
+        own.backlog_since.set(0);
+        return;
+    }
+    match own.backlog_since.get() {
+        0 => own.backlog_since.set(now),
+        since if now - since >= HOMING_WAIT => {
+            own.backlog_since.set(0);
+            here.scheduler().call_for_work();
+        }
+        _ => {}
+    }
+}
+
+/// What is here: at home, next, queued.
+fn local(here: Here) -> Option<Runnable> {
+    let own = here.own();
+    if !here.inbox.is_empty() {
+        empty_inbox(here);
+    }
+    if own.turn.get() % UNSTARTED_EVERY == 0 {
+        if let Some(runnable) = pop(here) {
+            return Some(runnable);
+        }
+    }
+    if let Some(runnable) = own.next_at_home.take() {
+        if may_go_first(here) {
+            return Some(runnable);
+        }
+        own.at_home.borrow_mut().push_back(runnable);
+    }
+    if let Some(runnable) = own.at_home.borrow_mut().pop_front() {
+        own.next_in_row.set(0);
+        return Some(runnable);
+    }
+    if let Some(next) = here.offered.next.take() {
+        // SAFETY: 1. out of the slot, so ours.
+        let runnable = unsafe { machine::runnable(next) };
+        if may_go_first(here) {
+            return Some(runnable);
+        }
+        own.queue.push(runnable);
+    }
+    own.next_in_row.set(0);
+    pop(here)
+}
+
+fn may_go_first(here: Here) -> bool {
+    let in_row = &here.own().next_in_row;
+    if in_row.get() < NEXT_IN_ROW {
+        in_row.set(in_row.get() + 1);
+        return true;
+    }
+    in_row.set(0);
+    false
+}
+
+/// The oldest of the own queue that may begin.
+fn pop(here: Here) -> Option<Runnable> {
+    while let Some(runnable) = here.own().queue.pop() {
+        if let Some(runnable) = here.scheduler().admit(runnable) {
+            return Some(runnable);
+        }
+    }
+    None
+}
+
+/// What others could take as well, taken back.
+pub(crate) fn take_offered(here: Here) -> Option<Runnable> {
+    if let Some(next) = here.offered.next.take() {
+        // SAFETY: 1. out of the slot, so ours.
+        return Some(unsafe { machine::runnable(next) });
+    }
+    here.own().queue.pop()
+}
+
+/// Whether nobody waits on this machine but the goroutine that runs.
+pub(crate) fn is_alone(here: Here) -> bool {
+    let own = here.own();
+    let next = own.next_at_home.take();
+    let has_next = next.is_some();
+    own.next_at_home.set(next);
+    !has_next
+        && own.queue.is_empty()
+        && here.inbox.is_empty()
+        && own.at_home.borrow().is_empty()
+        && here.offered.next.peek().is_null()
+        && here.seat.has_permit()
+}
+
+/// Letters become runnable, oldest first.
+pub(crate) fn empty_inbox(here: Here) {
+    let mut at_home = here.own().at_home.borrow_mut();
+    at_home.extend(here.own().next_at_home.take());
+    here.inbox.take(|header| {
+        // SAFETY: 1. out of the inbox, so ours.
+        at_home.push_back(unsafe { machine::runnable(header) });
+    });
+}
+
+/// Wakes whose timer is due on this machine.
+pub(crate) fn run_timers(here: Here, now: u64) {
+    run_timers_of(&here.machine(), now);
+}
+
+/// Wakes whose timer is due on `machine`; from any thread.
+pub(crate) fn run_timers_of(machine: &Machine, now: u64) {
+    while machine.timers.earliest() <= now {
+        let mut due = Vec::new();
+        machine.timers.take_due(now, 256, |alarm| {
+            // SAFETY: 1. under the lock of its timers.
+            due.extend(unsafe { alarm.settle() });
+        });
+        schedule::unpark_all(&mut due);
+    }
+}
+
+/// Whether other machines, or what all share, have anything to run.
+pub(crate) fn sees_work(here: Here) -> bool {
+    let scheduler = here.scheduler();
+    if !scheduler.injector.is_empty() || scheduler.has_held() || here.offers_work() {
+        return true;
+    }
+    with_peers(here, |peers| {
+        peers
+            .iter()
+            .any(|peer| peer.number != here.number && peer.offers_work())
+    })
+}
+
+fn with_peers<R>(here: Here, f: impl FnOnce(&[Arc<Machine>]) -> R) -> R {
+    let own = here.own();
+    let scheduler = here.scheduler();
+    // ORDER: Acquire pairs with the addition of a machine.
+    let version = scheduler.machines_version.load(Acquire);
+    if own.peers_version.replace(version) != version {
+        *own.peers.borrow_mut() = scheduler.machines();
+    }
+    f(&own.peers.borrow())
+}
+
+/// Looks at other machines for a while.
+fn search(here: Here) -> Option<Runnable> {
+    let own = here.own();
+    let scheduler = here.scheduler();
+    // ORDER: Relaxed: a machine too young to be seen has nothing yet.
+    if scheduler.machines_version.load(Relaxed) < 2 {
+        return None;
+    }
+    if !own.is_searching.get() {
+        if !scheduler.processors.census.start_searching(scheduler.max_procs()) {
+            return None;
+        }
+        own.is_searching.set(true);
+    }
+    with_peers(here, |peers| {
+        let mut suspicion = None;
+        let begin = clock::now();
+        loop {
+            let now = clock::now();
+            let is_last = now - begin > SPIN;
+            if let Some(runnable) = one_round(here, peers, now, is_last, &mut suspicion) {
+                return Some(runnable);
+            }
+            if !here.inbox.is_empty() || !scheduler.injector.is_empty() {
+                return local(here).or_else(|| scheduler.admit(scheduler.injector.take()?));
+            }
+            let waits = suspicion.is_some() && now - begin < SPIN + 2 * HOMING_WAIT;
+            if (is_last && !waits) || !here.seat.has_permit() || scheduler.is_stopping() {
+                return None;
+            }
+            for _ in 0..32 {
+                spin_loop();
+            }
+        }
+    })
+}
+
+/// A machine that has unstarted goroutines, and since when we know.
+type Suspicion = Option<(usize, u64)>;
+
+fn one_round(
+    here: Here,
+    peers: &[Arc<Machine>],
+    now: u64,
+    is_last: bool,
+    suspicion: &mut Suspicion,
+) -> Option<Runnable> {
+    let own = here.own();
+    let from = own.random(peers.len());
+    let (before, after) = peers.split_at(from);
+    let mut suspect = None;
+    for victim in after.iter().chain(before) {
+        if victim.number == here.number {
+            continue;
+        }
+        let len = victim.offered.len();
+        if len > 0 {
+            let since = match *suspicion {
+                Some((number, since)) if number == victim.number => since,
+                _ => now,
+            };
+            if may_take(here, len, now - since) {
+                if let Some(runnable) = steal(here, victim) {
+                    return Some(runnable);
+                }
+            } else {
+                suspect = Some((victim.number, since));
+            }
+        }
+    }
+    *suspicion = suspect;
+    if is_last {
+        return after
+            .iter()
+            .chain(before)
+            .filter(|victim| victim.number != here.number)
+            .find_map(|victim| steal_next(here, victim));
+    }
+    None
+}
+
+/// Pinned, an unstarted goroutine gets its home where it first runs, so a
+/// thief leaves it to its spawner unless it has waited.
+fn may_take(here: Here, len: usize, waited: u64) -> bool {
+    here.scheduler().is_migrating()
+        || here.own().may_take_now.get()
+        || len >= HOMING_BACKLOG
+        || waited >= HOMING_WAIT
+}
+
+fn steal(here: Here, victim: &Machine) -> Option<Runnable> {
+    let runnable = victim.offered.steal_half(&here.own().queue)?;
+    trace::steal(here.number, victim.number);
+    match here.scheduler().admit(runnable) {
+        Some(runnable) => Some(runnable),
+        None => pop(here),
+    }
+}
+
+/// The victim's next slot, after a delay: what stands there is mostly about
+/// to run.
+fn steal_next(here: Here, victim: &Machine) -> Option<Runnable> {
+    let seen = victim.offered.next.peek();
+    if seen.is_null() {
+        return None;
+    }
+    let tick = victim.tick();
+    let until = clock::now() + NEXT_SLOT_GRACE;
+    while clock::now() < until {
+        if victim.offered.next.peek() != seen || victim.tick() != tick {
+            return None;
+        }
+        spin_loop();
+    }
+    let next = victim.offered.next.steal(seen)?;
+    trace::steal(here.number, victim.number);
+    // SAFETY: 1. out of the slot, so ours.
+    Some(unsafe { machine::runnable(next) })
+}
+

@@ -1,0 +1,809 @@
+//! A goroutine: identity, home, closure, result, end.
+//!
+//! One allocation holds all of it: the [`Header`], which does not depend on
+//! the closure's type, and behind it the closure, later its result. The
+//! stack comes with the first run and goes with the end.
+
+use crate::inbox::Linked;
+use crate::locals::Locals;
+use crate::machine::Machine;
+use crate::park::{self, Parker, ThreadIdentity};
+use crate::reason::Reason;
+use crate::scheduler::Scheduler;
+use crate::shim::{
+    AcqRel, Acquire, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Relaxed, Release, fence,
+};
+use crate::state::State;
+use crate::switch::{Coroutine, Yielder};
+use crate::trace;
+use std::any::Any;
+use std::cell::{Cell, UnsafeCell};
+use std::fmt;
+use std::marker::PhantomData;
+use std::num::NonZeroU64;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::thread;
+
+/// What a goroutine left behind by a panic, `goexit` or shutdown.
+pub type Payload = Box<dyn Any + Send + 'static>;
+
+/// The payload of a goroutine that ended by `goexit`: `join` gives it as
+/// `Err`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Goexit;
+
+/// The payload of a goroutine ended by the shutdown of its runtime, or
+/// dropped unstarted: `join` gives it as `Err`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Shutdown;
+
+/// A goroutine's number, unique in the process and never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GoroutineId(NonZeroU64);
+
+impl GoroutineId {
+    pub(crate) fn new(number: u64) -> Self {
+        Self(NonZeroU64::new(number).unwrap_or(NonZeroU64::MIN))
+    }
+
+    /// The number itself.
+    #[must_use]
+    pub fn get(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl fmt::Display for GoroutineId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// What is set for one goroutine before it is spawned.
+#[derive(Debug, Default)]
+pub(crate) struct Traits {
+    pub(crate) name: Option<String>,
+    /// Bytes; 0 stands for the runtime's default.
+    pub(crate) stack_size: usize,
+}
+
+/// The part of a goroutine that does not depend on its closure.
+///
+/// Invariants
+/// 1. Cells are touched by the goroutine while it runs, and on the system
+///    stack by the machine that resumed it or is about to; the queues it
+///    passes through order one owner after another.
+/// 2. `refs` counts the scheduler (until the end) and each handle.
+/// 3. `scheduler` outlives the goroutine: it is freed only when none is
+///    left.
+pub(crate) struct Header {
+    pub(crate) state: State,
+    reason: AtomicU8,
+    token: AtomicU8,
+    refs: AtomicU32,
+    /// In milliseconds of the scheduler's coarse clock.
+    since: AtomicU32,
+    pins: Cell<u32>,
+    /// At home only until its panic is caught.
+    home_by_panic: Cell<bool>,
+    link: AtomicPtr<Header>,
+    home: AtomicPtr<Machine>,
+    join: AtomicUsize,
+    scheduler: NonNull<Scheduler>,
+    parts: &'static Parts,
+    coroutine: UnsafeCell<Option<Coroutine>>,
+    yielder: Cell<*const Yielder>,
+    id: GoroutineId,
+    site: &'static Location<'static>,
+    traits: Option<Box<Traits>>,
+    locals: UnsafeCell<Option<Box<Locals>>>,
+}
+
+// SAFETY: of its fields only cells are not Sync, and those have one owner at
+// a time (invariant 1). What the closure and the result may do is decided by
+// the bounds at the spawn.
+unsafe impl Send for Header {}
+// SAFETY: as above.
+unsafe impl Sync for Header {}
+
+// SAFETY: 1. a field of its own, used for inboxes only.
+unsafe impl Linked for Header {
+    fn link(&self) -> &AtomicPtr<Self> {
+        &self.link
+    }
+}
+
+/// The functions that know the closure's type.
+struct Parts {
+    run: unsafe fn(NonNull<Header>),
+    /// Ends it unstarted, with this payload.
+    abandon: unsafe fn(NonNull<Header>, Payload),
+    /// Moves the result to where the pointer says.
+    take_result: unsafe fn(NonNull<Header>, *mut ()),
+    drop_result: unsafe fn(NonNull<Header>),
+    free: unsafe fn(NonNull<Header>),
+}
+
+const EMPTY: u8 = 0;
+const TOKEN: u8 = 1;
+const WAITING: u8 = 2;
+
+/// Nobody joins yet; a greater value than `DETACHED` is the joiner.
+const NOT_JOINED: usize = 0;
+const ENDED: usize = 2;
+const DETACHED: usize = 4;
+
+impl Header {
+    /// The home machine, if it has one.
+    #[inline]
+    pub(crate) fn home(&self) -> Option<NonNull<Machine>> {
+        // ORDER: Relaxed: written before the park whose end the reader owns.
+        NonNull::new(self.home.load(Relaxed))
+    }
+
+    /// Gives it a home, or none. By its owner, while it does not stand in a
+    /// queue.
+    pub(crate) fn set_home(&self, machine: Option<NonNull<Machine>>) {
+        let machine = machine.map_or(ptr::null_mut(), NonNull::as_ptr);
+        // ORDER: Relaxed: the next park publishes it.
+        self.home.store(machine, Relaxed);
+    }
+
+    pub(crate) fn scheduler(&self) -> &Scheduler {
+        // SAFETY: invariant 3, for as long as the goroutine is alive; ended
+        // ones are asked for nothing that needs it.
+        unsafe { self.scheduler.as_ref() }
+    }
+
+    pub(crate) fn belongs_to(&self, scheduler: &Scheduler) -> bool {
+        ptr::eq(self.scheduler.as_ptr(), scheduler)
+    }
+
+    pub(crate) fn id(&self) -> GoroutineId {
+        self.id
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.traits.as_ref().and_then(|traits| traits.name.as_deref())
+    }
+
+    pub(crate) fn site(&self) -> &'static Location<'static> {
+        self.site
+    }
+
+    pub(crate) fn stack_size(&self) -> usize {
+        match self.traits.as_ref().map_or(0, |traits| traits.stack_size) {
+            0 => self.scheduler().stack_size(),
+            size => size,
+        }
+    }
+
+    pub(crate) fn pins(&self) -> &Cell<u32> {
+        &self.pins
+    }
+
+    pub(crate) fn home_by_panic(&self) -> &Cell<bool> {
+        &self.home_by_panic
+    }
+
+    pub(crate) fn has_started(&self) -> bool {
+        !self.yielder.get().is_null()
+    }
+
+    /// Why it waits, and since which coarse millisecond.
+    pub(crate) fn wait(&self) -> (Reason, u32) {
+        // ORDER: Relaxed: shown, not acted on.
+        let reason = Reason::from_number(self.reason.load(Relaxed));
+        // ORDER: as above.
+        (reason, self.since.load(Relaxed))
+    }
+
+    pub(crate) fn set_wait(&self, reason: Reason, since_ms: u32) {
+        // ORDER: Relaxed: shown, not acted on.
+        self.reason.store(reason as u8, Relaxed);
+        // ORDER: as above.
+        self.since.store(since_ms, Relaxed);
+    }
+
+    /// What it leaves its stack by.
+    ///
+    /// # Safety
+    /// 1. The caller runs on this goroutine's stack.
+    pub(crate) unsafe fn yielder(&self) -> &Yielder {
+        // SAFETY: set before the closure began (1.), and it lives at the
+        // bottom of the stack the caller is on.
+        unsafe { &*self.yielder.get() }
+    }
+
+    /// The coroutine, for the machine that runs or takes it apart.
+    ///
+    /// # Safety
+    /// 1. The caller owns the goroutine, on the system stack.
+    #[expect(clippy::mut_from_ref, reason = "one owner at a time (invariant 1)")]
+    pub(crate) unsafe fn coroutine(&self) -> &mut Option<Coroutine> {
+        // SAFETY: 1. nobody else holds it.
+        unsafe { &mut *self.coroutine.get() }
+    }
+
+    /// The goroutine's own values.
+    ///
+    /// # Safety
+    /// 1. The caller runs on this goroutine's stack, and drops the reference
+    ///    before it asks again.
+    #[expect(clippy::mut_from_ref, reason = "one owner at a time (invariant 1)")]
+    pub(crate) unsafe fn locals(&self) -> &mut Option<Box<Locals>> {
+        // SAFETY: 1. nobody else holds it.
+        unsafe { &mut *self.locals.get() }
+    }
+
+    /// The token of `park`, by the goroutine itself: `true` if it was there
+    /// and is used up; else it counts as waiting from here on.
+    pub(crate) fn take_token_or_wait(&self) -> bool {
+        // ORDER: Acquire pairs with `leave_token`.
+        match self
+            .token
+            .compare_exchange(EMPTY, WAITING, Relaxed, Acquire)
+        {
+            Ok(_) => false,
+            Err(_) => {
+                // ORDER: Relaxed: a token that comes now merges with the one
+                // just taken.
+                self.token.store(EMPTY, Relaxed);
+                true
+            }
+        }
+    }
+
+    /// Leaves the token. On `true` the goroutine waited for it and this call
+    /// is the one that owes the unpark.
+    pub(crate) fn leave_token(&self) -> bool {
+        // ORDER: AcqRel: shows the caller's writes to `park`'s return.
+        self.token.swap(TOKEN, AcqRel) == WAITING
+    }
+
+    /// Ends the wait for the token without one. On `true` nobody owes an
+    /// unpark for it but the caller.
+    pub(crate) fn stop_waiting(&self) -> bool {
+        // ORDER: Relaxed, Acquire: as `take_token_or_wait`.
+        self.token
+            .compare_exchange(WAITING, EMPTY, Relaxed, Acquire)
+            .is_ok()
+    }
+
+    /// After the wake: uses the token up.
+    pub(crate) fn clear_token(&self) {
+        // ORDER: Acquire pairs with `leave_token`.
+        let _ = self.token.swap(EMPTY, Acquire);
+    }
+
+    /// `parker` waits for the end. `false`: it has ended already.
+    pub(crate) fn begin_join(&self, parker: Parker) -> bool {
+        // ORDER: Release shows the joiner to the end; Acquire pairs with it.
+        self.join
+            .compare_exchange(NOT_JOINED, parker.to_bits(), Release, Acquire)
+            .is_ok()
+    }
+
+    /// The joiner goes away. `false`: the end is about to wake it.
+    pub(crate) fn give_up_join(&self, parker: Parker) -> bool {
+        // ORDER: Acquire pairs with the end.
+        self.join
+            .compare_exchange(parker.to_bits(), NOT_JOINED, Relaxed, Acquire)
+            .is_ok()
+    }
+
+    fn has_ended(&self) -> bool {
+        // ORDER: Acquire pairs with the swap at the end.
+        self.join.load(Acquire) == ENDED
+    }
+
+    fn add_ref(&self) {
+        // ORDER: Relaxed: made from a reference that is there.
+        self.refs.fetch_add(1, Relaxed);
+    }
+
+    /// # Safety
+    /// 1. The caller owns one count, and gives it up.
+    pub(crate) unsafe fn drop_ref(header: NonNull<Self>) {
+        // SAFETY: 1. alive by the caller's count.
+        let this = unsafe { header.as_ref() };
+        // ORDER: Acquire pairs with the other holders' decrements: a last
+        // holder need not write.
+        if this.refs.load(Acquire) != 1 {
+            // ORDER: Release: our use comes before the last one's free.
+            if this.refs.fetch_sub(1, Release) != 1 {
+                return;
+            }
+            // ORDER: and theirs before ours.
+            fence(Acquire);
+        }
+        // SAFETY: 1. the last count is gone, nobody else knows it.
+        unsafe { (this.parts.free)(header) }
+    }
+}
+
+/// The scheduler's claim on one goroutine: the right to queue it or run it.
+/// There is one at most, and none while the goroutine runs or is parked.
+pub(crate) struct Runnable(NonNull<Header>);
+
+// SAFETY: a Header may be sent; of what the closure holds the spawn's bounds
+// answer, and one that may not move is queued at its home only.
+unsafe impl Send for Runnable {}
+
+impl Runnable {
+    /// # Safety
+    /// 1. The caller owns the goroutine (see `state.rs`) and gives that up.
+    pub(crate) unsafe fn from_header(header: NonNull<Header>) -> Self {
+        Self(header)
+    }
+
+    pub(crate) fn into_header(self) -> NonNull<Header> {
+        self.0
+    }
+
+    pub(crate) fn header(&self) -> &Header {
+        // SAFETY: the scheduler's own reference keeps it alive until the end.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+enum Stage<F, T> {
+    Start(F),
+    Ended(thread::Result<T>),
+    Taken,
+}
+
+#[repr(C)]
+struct Whole<F, T, D> {
+    header: Header,
+    stage: UnsafeCell<Stage<F, T>>,
+    after: UnsafeCell<Option<D>>,
+}
+
+/// Everything needed for a new goroutine besides its closure.
+pub(crate) struct Birth {
+    pub(crate) scheduler: NonNull<Scheduler>,
+    pub(crate) id: GoroutineId,
+    pub(crate) site: &'static Location<'static>,
+    pub(crate) traits: Option<Box<Traits>>,
+    pub(crate) home: Option<NonNull<Machine>>,
+}
+
+/// Makes a goroutine that will run `f` and then `after` (told whether `f`
+/// panicked), both on its own stack. `after` runs once the result lies where
+/// a joiner finds it, or is dropped.
+///
+/// # Safety
+/// 1. `birth.scheduler` outlives the goroutine.
+/// 2. What `f` and `after` borrow lives until `after` has run; the result
+///    until the `Join` is used, dropped or forgotten.
+/// 3. `f`, its result and `after` may be used on every machine the goroutine
+///    can run on.
+pub(crate) unsafe fn create<F, T, D>(birth: Birth, f: F, after: D) -> (Runnable, Join<T>)
+where
+    F: FnOnce() -> T,
+    D: FnOnce(bool),
+{
+    let whole = Box::new(Whole {
+        header: Header {
+            state: State::queued(),
+            reason: AtomicU8::new(Reason::None as u8),
+            token: AtomicU8::new(EMPTY),
+            refs: AtomicU32::new(2),
+            since: AtomicU32::new(0),
+            pins: Cell::new(0),
+            home_by_panic: Cell::new(false),
+            link: AtomicPtr::new(ptr::null_mut()),
+            home: AtomicPtr::new(birth.home.map_or(ptr::null_mut(), NonNull::as_ptr)),
+            join: AtomicUsize::new(NOT_JOINED),
+            scheduler: birth.scheduler,
+            parts: &Parts {
+                run: run::<F, T, D>,
+                abandon: abandon::<F, T, D>,
+                take_result: take_result::<F, T, D>,
+                drop_result: drop_result::<F, T, D>,
+                free: free::<F, T, D>,
+            },
+            coroutine: UnsafeCell::new(None),
+            yielder: Cell::new(ptr::null()),
+            id: birth.id,
+            site: birth.site,
+            traits: birth.traits,
+            locals: UnsafeCell::new(None),
+        },
+        stage: UnsafeCell::new(Stage::<F, T>::Start(f)),
+        after: UnsafeCell::new(Some(after)),
+    });
+    // repr(C): the header's address is the whole's.
+    let header = NonNull::from(Box::leak(whole)).cast::<Header>();
+    let join = Join {
+        goroutine: Goroutine(Kind::Header(header)),
+        result: PhantomData,
+    };
+    (Runnable(header), join)
+}
+
+/// A goroutine's whole run, on its stack.
+///
+/// # Safety
+/// 1. Called once, as the body of its coroutine.
+pub(crate) unsafe fn body(header: NonNull<Header>, yielder: &Yielder) {
+    // SAFETY: 1. it is alive until it has ended.
+    let this = unsafe { header.as_ref() };
+    this.yielder.set(yielder);
+    // SAFETY: 1. once.
+    unsafe { (this.parts.run)(header) }
+}
+
+/// # Safety
+/// 1. Called once, on the goroutine's stack, with a header made by `create`
+///    for the same types.
+unsafe fn run<F, T, D>(header: NonNull<Header>)
+where
+    F: FnOnce() -> T,
+    D: FnOnce(bool),
+{
+    // SAFETY: 1. it is a `Whole`, alive until it has ended.
+    let whole = unsafe { header.cast::<Whole<F, T, D>>().as_ref() };
+    let header = &whole.header;
+    // SAFETY: 1. until the join word says Ended the stage is ours.
+    let Stage::Start(f) = (unsafe { ptr::replace(whole.stage.get(), Stage::Taken) }) else {
+        crate::fatal::fatal!("goroutine {} was run twice", header.id)
+    };
+    let outcome = if header.scheduler().is_doomed() {
+        // Its runtime went down before it began.
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(f)));
+        Err(Box::new(Shutdown) as Payload)
+    } else {
+        catch_unwind(AssertUnwindSafe(f))
+    };
+    // SAFETY: 1. on its stack.
+    unsafe { drop_locals(header) };
+    // SAFETY: 1. as ours.
+    unsafe { end(whole, outcome) };
+}
+
+/// # Safety
+/// 1. Called once, by the owner of a goroutine made by `create` for the same
+///    types that has not run and will not.
+unsafe fn abandon<F, T, D>(header: NonNull<Header>, payload: Payload)
+where
+    D: FnOnce(bool),
+{
+    // SAFETY: 1. it is a `Whole`, alive until it has ended.
+    let whole = unsafe { header.cast::<Whole<F, T, D>>().as_ref() };
+    // SAFETY: 1. ours.
+    let start = unsafe { ptr::replace(whole.stage.get(), Stage::Taken) };
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(start)));
+    // SAFETY: 1. as ours.
+    unsafe { end(whole, Err(payload)) };
+}
+
+/// # Safety
+/// 1. Called once, by the goroutine or its owner.
+unsafe fn end<F, T, D: FnOnce(bool)>(whole: &Whole<F, T, D>, outcome: thread::Result<T>) {
+    let header = &whole.header;
+    let panicked = match &outcome {
+        Ok(_) => false,
+        Err(payload) => is_panic(payload.as_ref()),
+    };
+    if panicked && header.scheduler().aborts_on_panic() {
+        report_panic(header, "and the panic policy is abort");
+        std::process::abort();
+    }
+    // SAFETY: 1. until the join word says Ended the stage is ours, and
+    // nothing of value is overwritten.
+    unsafe { *whole.stage.get() = Stage::Ended(outcome) };
+    // SAFETY: 1. `after` is ours alone.
+    let after = unsafe { &mut *whole.after.get() }.take();
+    header.scheduler().count_ended();
+    trace::finish(header);
+    // ORDER: Release publishes the result; Acquire pairs with `begin_join`
+    // and `detach`.
+    match header.join.swap(ENDED, AcqRel) {
+        NOT_JOINED => {}
+        DETACHED => {
+            if panicked {
+                report_panic(header, "and nobody joins it");
+            }
+            // SAFETY: detached: the result is ours to drop.
+            let drop = || unsafe { *whole.stage.get() = Stage::Taken };
+            let _ = catch_unwind(AssertUnwindSafe(drop));
+        }
+        joiner => Parker::from_bits(joiner).unpark(),
+    }
+    if let Some(after) = after {
+        after(panicked);
+    }
+}
+
+/// Whether a payload is a panic of the program's.
+pub(crate) fn is_panic(payload: &(dyn Any + Send)) -> bool {
+    !payload.is::<Goexit>() && !payload.is::<Shutdown>()
+}
+
+#[cold]
+fn report_panic(header: &Header, what: &str) {
+    eprintln!("{} panicked, {what}", Described(header));
+}
+
+/// `goroutine 7 "name", spawned at src/main.rs:3:5`
+pub(crate) struct Described<'a>(pub(crate) &'a Header);
+
+impl fmt::Display for Described<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "goroutine {}", self.0.id)?;
+        if let Some(name) = self.0.name() {
+            write!(f, " {name:?}")?;
+        }
+        write!(f, ", spawned at {}", self.0.site)
+    }
+}
+
+/// # Safety
+/// 1. On the goroutine's stack.
+unsafe fn drop_locals(header: &Header) {
+    // A destructor may set values again: as std, look a few times.
+    for _ in 0..5 {
+        // SAFETY: 1. and the reference ends with the statement.
+        let Some(locals) = (unsafe { header.locals() }).take() else {
+            return;
+        };
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(locals)));
+    }
+}
+
+/// # Safety
+/// 1. The goroutine has ended and the result is the caller's; `to` has room
+///    for a `thread::Result<T>`.
+unsafe fn take_result<F, T, D>(header: NonNull<Header>, to: *mut ()) {
+    // SAFETY: 1. alive by the caller's reference.
+    let whole = unsafe { header.cast::<Whole<F, T, D>>().as_ref() };
+    // SAFETY: 1. ours.
+    if let Stage::Ended(result) = unsafe { ptr::replace(whole.stage.get(), Stage::Taken) } {
+        // SAFETY: 1. there is room.
+        unsafe { to.cast::<Option<thread::Result<T>>>().write(Some(result)) };
+    }
+}
+
+/// # Safety
+/// 1. The goroutine has ended and the result is the caller's.
+unsafe fn drop_result<F, T, D>(header: NonNull<Header>) {
+    // SAFETY: 1. alive by the caller's reference.
+    let whole = unsafe { header.cast::<Whole<F, T, D>>().as_ref() };
+    // SAFETY: 1. ours.
+    let was = unsafe { ptr::replace(whole.stage.get(), Stage::Taken) };
+    drop(was);
+}
+
+/// # Safety
+/// 1. No reference is left.
+unsafe fn free<F, T, D>(header: NonNull<Header>) {
+    let whole = header.cast::<Whole<F, T, D>>().as_ptr();
+    // A result that is still here belongs to a forgotten handle: what it
+    // borrows may be gone, so it must not be dropped.
+    // SAFETY: 1. ours alone.
+    let stage = unsafe { ptr::replace((*whole).stage.get(), Stage::Taken) };
+    std::mem::forget(stage);
+    // SAFETY: 1. made by `Box` in `create`.
+    drop(unsafe { Box::from_raw(whole) });
+}
+
+/// A goroutine, or an OS thread that uses raddle, seen from outside: who it
+/// is, and a way to end its `park`.
+///
+/// # Go
+/// Go keeps goroutines nameless by decision; this is `std::thread::Thread`'s
+/// twin.
+pub struct Goroutine(Kind);
+
+enum Kind {
+    Header(NonNull<Header>),
+    Thread(Arc<ThreadIdentity>),
+}
+
+// SAFETY: a counted reference to a Header, which is Sync; the result behind
+// it is touched by `Join` and the goroutine alone.
+unsafe impl Send for Goroutine {}
+// SAFETY: as above.
+unsafe impl Sync for Goroutine {}
+
+impl Goroutine {
+    pub(crate) fn of_header(header: &Header) -> Self {
+        header.add_ref();
+        Self(Kind::Header(NonNull::from(header)))
+    }
+
+    pub(crate) fn of_thread(identity: Arc<ThreadIdentity>) -> Self {
+        Self(Kind::Thread(identity))
+    }
+
+    pub(crate) fn header(&self) -> Option<&Header> {
+        match &self.0 {
+            // SAFETY: alive by our count.
+            Kind::Header(header) => Some(unsafe { header.as_ref() }),
+            Kind::Thread(_) => None,
+        }
+    }
+
+    /// Its number. The main goroutine's is 1 under `#[raddle::main]`.
+    #[must_use]
+    pub fn id(&self) -> GoroutineId {
+        match &self.0 {
+            Kind::Header(_) => self.header().expect("just matched").id,
+            Kind::Thread(identity) => identity.id(),
+        }
+    }
+
+    /// The name given by the `Builder`; for an OS thread the thread's.
+    #[must_use]
+    pub fn name(&self) -> Option<&str> {
+        match &self.0 {
+            Kind::Header(_) => self.header().expect("just matched").name(),
+            Kind::Thread(identity) => identity.name(),
+        }
+    }
+
+    /// Where it was spawned; none for an OS thread.
+    #[must_use]
+    pub fn spawn_site(&self) -> Option<&'static Location<'static>> {
+        self.header().map(Header::site)
+    }
+
+    /// Ends its `park`, or lets its next one return at once. Calls that come
+    /// before the park merge into one.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn unpark(&self) {
+        match &self.0 {
+            Kind::Header(_) => park::unpark_by_token(self.header().expect("just matched")),
+            Kind::Thread(identity) => identity.unpark_by_token(),
+        }
+    }
+}
+
+impl Clone for Goroutine {
+    fn clone(&self) -> Self {
+        match &self.0 {
+            Kind::Header(_) => Self::of_header(self.header().expect("just matched")),
+            Kind::Thread(identity) => Self(Kind::Thread(identity.clone())),
+        }
+    }
+}
+
+impl Drop for Goroutine {
+    fn drop(&mut self) {
+        if let Kind::Header(header) = &self.0 {
+            // SAFETY: 1. our own count.
+            unsafe { Header::drop_ref(*header) }
+        }
+    }
+}
+
+impl fmt::Debug for Goroutine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Goroutine")
+            .field("id", &self.id().get())
+            .field("name", &self.name())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Ends a goroutine that cannot begin.
+///
+/// # Safety
+/// 1. As `Parts::abandon`.
+pub(crate) unsafe fn give_up(header: NonNull<Header>, payload: Payload) {
+    // SAFETY: alive until it has ended.
+    let parts = unsafe { header.as_ref() }.parts;
+    // SAFETY: 1.
+    unsafe { (parts.abandon)(header, payload) }
+}
+
+/// The right to a goroutine's result.
+pub struct Join<T> {
+    goroutine: Goroutine,
+    result: PhantomData<T>,
+}
+
+// SAFETY: the result of type T moves to the thread that joins.
+unsafe impl<T: Send> Send for Join<T> {}
+// SAFETY: nothing of T is reached by reference.
+unsafe impl<T> Sync for Join<T> {}
+
+impl<T> Join<T> {
+    /// The goroutine itself.
+    #[must_use]
+    pub fn goroutine(&self) -> &Goroutine {
+        &self.goroutine
+    }
+
+    /// Whether the result is there.
+    #[must_use]
+    pub fn is_finished(&self) -> bool {
+        self.header().has_ended()
+    }
+
+    /// Waits for the end.
+    ///
+    /// # Blocking
+    /// Parks.
+    ///
+    /// # Errors
+    /// The payload of its panic; [`Goexit`], [`Shutdown`].
+    pub fn join(self) -> thread::Result<T> {
+        park::wait_for_end(self.header());
+        self.take()
+    }
+
+    /// As `join`, for whoever must not leave before the end, shutdown or not:
+    /// what the goroutine borrows is theirs.
+    pub fn join_firmly(self) -> thread::Result<T> {
+        park::wait_for_end_firmly(self.header());
+        self.take()
+    }
+
+    fn header(&self) -> &Header {
+        self.goroutine.header().expect("a join has a goroutine")
+    }
+
+    fn take(self) -> thread::Result<T> {
+        let mut result: Option<thread::Result<T>> = None;
+        let header = NonNull::from(self.header());
+        // SAFETY: it has ended, nobody else joins, and `result` is the room.
+        unsafe { (header.as_ref().parts.take_result)(header, (&raw mut result).cast()) };
+        match result {
+            Some(result) => result,
+            None => crate::fatal::fatal!("a result was taken twice"),
+        }
+    }
+}
+
+impl<T> Drop for Join<T> {
+    fn drop(&mut self) {
+        let header = self.header();
+        // ORDER: Release: our use comes first; Acquire pairs with the end.
+        if header
+            .join
+            .compare_exchange(NOT_JOINED, DETACHED, Release, Acquire)
+            == Err(ENDED)
+        {
+            let ptr = NonNull::from(header);
+            // SAFETY: it has ended, and we are the only ones to ask for the
+            // result; after `take` there is none.
+            let drop = || unsafe { (header.parts.drop_result)(ptr) };
+            if !thread::panicking() {
+                drop();
+            } else if let Err(payload) = catch_unwind(AssertUnwindSafe(drop)) {
+                std::mem::forget(payload);
+            }
+        }
+    }
+}
+
+impl<T> fmt::Debug for Join<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Join")
+            .field("goroutine", &self.goroutine)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Ends the calling goroutine: its stack is unwound, destructors run, and
+/// `join` gives [`Goexit`] as `Err`.
+///
+/// # Panics
+/// Outside a goroutine, where there is nothing to end.
+pub fn goexit() -> ! {
+    assert!(
+        crate::machine::with_current_goroutine(|current| current.is_some()),
+        "goexit called outside a goroutine"
+    );
+    resume_unwind(Box::new(Goexit))
+}
+
+/// A million unstarted goroutines are to cost two hundred megabytes.
+const _: () = assert!(size_of::<Header>() <= 192);

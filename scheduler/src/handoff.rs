@@ -1,0 +1,342 @@
+//! Around a call that blocks the machine: `blocking`, `pin`, and stacks for
+//! deep calls.
+
+use crate::goroutine::Header;
+use crate::machine::{self, Here, take_flag};
+use crate::park::{WOKEN, Wait};
+use crate::reason::Reason;
+use crate::schedule;
+use crate::shim::{AcqRel, Release};
+use crate::switch;
+use std::collections::VecDeque;
+use std::io;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::ptr::NonNull;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+/// Runs `f`, which may block its OS thread, without holding up other
+/// goroutines.
+///
+/// Where goroutines have a home, `f` runs on a helper thread and the caller
+/// parks; where they migrate, `f` runs in place and the processor goes on to
+/// another machine as soon as work waits. On a plain OS thread it is just
+/// called. Thread-locals that `f` sees may be another thread's.
+///
+/// # Blocking
+/// Until `f` returns; the goroutine only.
+///
+/// # Panics
+/// As `f` does.
+///
+/// # Go
+/// Every system call there; here it says in advance what the monitor would
+/// find out.
+pub fn blocking<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    schedule::checkpoint();
+    let in_place = machine::with_current_goroutine(|header| {
+        header.map(|header| header.home().is_none())
+    });
+    match in_place {
+        None => f(),
+        Some(true) => in_place_of_machine(f),
+        Some(false) => on_helper(f),
+    }
+}
+
+/// `f` on this very stack; the machine counts as blocked meanwhile.
+fn in_place_of_machine<T>(f: impl FnOnce() -> T) -> T {
+    struct Back;
+    impl Drop for Back {
+        fn drop(&mut self) {
+            come_back();
+        }
+    }
+    go_away();
+    let _back = Back;
+    f()
+}
+
+#[inline(never)]
+fn go_away() {
+    let Some(here) = machine::here() else { return };
+    // ORDER: Release: the monitor may take the permit from here on.
+    here.is_in_blocking_call.store(true, Release);
+    let scheduler = here.scheduler();
+    if scheduler.processors.is_wanted() || scheduler.has_work_for_any() {
+        if let Some(next) = scheduler.processors.release(&here.machine()) {
+            next.call();
+        }
+        scheduler.call_for_work();
+    }
+}
+
+#[inline(never)]
+fn come_back() {
+    let Some(here) = machine::here() else { return };
+    // ORDER: Release: pairs with the monitor's look.
+    here.is_in_blocking_call.store(false, Release);
+    if here.seat.has_permit() || here.scheduler().processors.try_acquire(&here.machine()) {
+        no_longer_excess(here);
+        return;
+    }
+    // Others have all permits: back into the queue like anybody.
+    if !thread::panicking() {
+        let _turn = machine::leave(switch::Left::Yields);
+    }
+}
+
+/// The machine has a permit again, or gives its goroutine up: it runs beside
+/// its number no more.
+pub(crate) fn no_longer_excess(here: Here) {
+    if take_flag(&here.is_excess) {
+        let scheduler = here.scheduler();
+        // ORDER: AcqRel: the last of it lets held goroutines go.
+        scheduler.excess.fetch_sub(1, AcqRel);
+        if scheduler.has_held() {
+            scheduler.call_for_work();
+        }
+    }
+}
+
+/// `f` on a helper thread; the goroutine parks, whatever shutdown says: `f`
+/// may borrow from its stack.
+fn on_helper<F, T>(f: F) -> T
+where
+    F: FnOnce() -> T + Send,
+    T: Send,
+{
+    let mut frame = Frame {
+        wait: Wait::new(),
+        f: Some(f),
+        result: None,
+    };
+    let job = Job {
+        frame: NonNull::from(&mut frame).cast(),
+        run: run_frame::<F, T>,
+    };
+    if let Err(error) = HELPERS.submit(job) {
+        panic!("raddle::blocking found no thread to run on: {error}");
+    }
+    let _outcome = frame.wait.park_firmly(Reason::Blocking);
+    match frame.result {
+        Some(Ok(value)) => value,
+        Some(Err(payload)) => resume_unwind(payload),
+        None => crate::fatal::fatal!("a helper left no result"),
+    }
+}
+
+struct Frame<F, T> {
+    wait: Wait,
+    f: Option<F>,
+    result: Option<thread::Result<T>>,
+}
+
+/// # Safety
+/// 1. `frame` is a `Frame<F, T>` whose owner waits on it, and this is called
+///    once.
+unsafe fn run_frame<F: FnOnce() -> T, T>(frame: NonNull<()>) {
+    let frame = frame.cast::<Frame<F, T>>().as_ptr();
+    // SAFETY: 1. nobody else touches it before the unpark.
+    let this = unsafe { &mut *frame };
+    if let Some(f) = this.f.take() {
+        this.result = Some(catch_unwind(AssertUnwindSafe(f)));
+    }
+    if this.wait.settle(WOKEN) {
+        // SAFETY: 1. settled here, once; the frame is not used after.
+        unsafe { this.wait.unpark() };
+    }
+}
+
+struct Job {
+    frame: NonNull<()>,
+    run: unsafe fn(NonNull<()>),
+}
+
+// SAFETY: made by `on_helper`, whose bounds let `f` and its result move.
+unsafe impl Send for Job {}
+
+/// Threads for calls that block, kept a while after their last one.
+struct Helpers {
+    state: Mutex<HelperState>,
+    call: Condvar,
+}
+
+struct HelperState {
+    jobs: VecDeque<Job>,
+    idle: usize,
+    threads: usize,
+}
+
+static HELPERS: Helpers = Helpers {
+    state: Mutex::new(HelperState {
+        jobs: VecDeque::new(),
+        idle: 0,
+        threads: 0,
+    }),
+    call: Condvar::new(),
+};
+
+/// An idle helper ends after this.
+const KEEP: Duration = Duration::from_secs(10);
+/// As many helpers at most; further calls wait for one.
+const MOST: usize = 10_000;
+
+impl Helpers {
+    fn lock(&self) -> MutexGuard<'_, HelperState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn submit(&'static self, job: Job) -> io::Result<()> {
+        let mut state = self.lock();
+        state.jobs.push_back(job);
+        if state.idle >= state.jobs.len() {
+            drop(state);
+            self.call.notify_one();
+            return Ok(());
+        }
+        if state.threads >= MOST {
+            return Ok(());
+        }
+        state.threads += 1;
+        drop(state);
+        let started = thread::Builder::new()
+            .name("raddle-blocking".into())
+            .spawn(|| self.serve());
+        let Err(error) = started else {
+            return Ok(());
+        };
+        let mut state = self.lock();
+        state.threads -= 1;
+        // Others will come to it; without any it goes back to its caller,
+        // if none of them has taken it already.
+        if state.threads == 0 && state.jobs.pop_back().is_some() {
+            return Err(error);
+        }
+        Ok(())
+    }
+
+    fn serve(&self) {
+        let mut state = self.lock();
+        loop {
+            if let Some(job) = state.jobs.pop_front() {
+                drop(state);
+                // SAFETY: 1. its owner waits, and it was taken once.
+                unsafe { (job.run)(job.frame) };
+                state = self.lock();
+                continue;
+            }
+            state.idle += 1;
+            let (after, timeout) = self
+                .call
+                .wait_timeout(state, KEEP)
+                .unwrap_or_else(PoisonError::into_inner);
+            state = after;
+            state.idle -= 1;
+            if timeout.timed_out() && state.jobs.is_empty() {
+                state.threads -= 1;
+                return;
+            }
+        }
+    }
+}
+
+/// While it lives, the goroutine that made it stays on its OS thread.
+///
+/// Dropping the last one lets the goroutine move again, if its runtime
+/// migrates.
+#[derive(Debug)]
+#[must_use = "the goroutine is free to move again when the guard is dropped"]
+pub struct PinGuard {
+    /// The guard belongs to its goroutine.
+    not_send: PhantomData<*const ()>,
+    header: Option<NonNull<Header>>,
+}
+
+/// Keeps the calling goroutine on the OS thread it runs on, until the guard
+/// is dropped. Where goroutines have a home anyway, and on OS threads, it
+/// changes nothing.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// `runtime.LockOSThread`, except that other goroutines may run there too:
+/// for a thread of one's own see `Builder::own_thread`.
+pub fn pin() -> PinGuard {
+    let here = machine::here();
+    let header = machine::with_current_goroutine(|header| {
+        let header = header?;
+        header.pins().set(header.pins().get() + 1);
+        if header.home().is_none() {
+            header.set_home(here.map(Here::ptr));
+        }
+        Some(NonNull::from(header))
+    });
+    PinGuard {
+        not_send: PhantomData,
+        header,
+    }
+}
+
+impl Drop for PinGuard {
+    fn drop(&mut self) {
+        let Some(header) = self.header else { return };
+        // SAFETY: the guard is !Send, so its goroutine runs right now.
+        let header = unsafe { header.as_ref() };
+        let left = header.pins().get() - 1;
+        header.pins().set(left);
+        let Some(home) = header.home() else { return };
+        // SAFETY: a machine outlives the goroutines at home there.
+        let stays = unsafe { home.as_ref() }.seat.is_own();
+        if left == 0
+            && !stays
+            && header.scheduler().is_migrating()
+            && !header.home_by_panic().get()
+        {
+            header.set_home(None);
+        }
+    }
+}
+
+/// Runs `f` on a stack of `bytes` (rounded up), for deep recursion and
+/// foreign code, and returns what it returns. It is the same goroutine, and
+/// may park there.
+///
+/// # Errors
+/// No such stack can be had; `f` comes back.
+///
+/// # Panics
+/// As `f` does.
+pub fn on_stack_of<F, T>(bytes: usize, f: F) -> Result<T, (F, io::Error)>
+where
+    F: FnOnce() -> T,
+{
+    let taken = match machine::here() {
+        Some(here) => here.own().stacks.borrow_mut().take(bytes),
+        None => crate::stack::Pool::new().take(bytes),
+    };
+    let stack = match taken {
+        Ok(stack) => stack,
+        Err(error) => return Err((f, io::Error::new(io::ErrorKind::OutOfMemory, error.to_string()))),
+    };
+    let (result, stack) = switch::on(stack, || catch_unwind(AssertUnwindSafe(f)));
+    match machine::here() {
+        Some(here) => here.own().stacks.borrow_mut().put(stack),
+        None => {
+            let mut pool = crate::stack::Pool::new();
+            pool.put(stack);
+            pool.drain();
+        }
+    }
+    match result {
+        Ok(value) => Ok(value),
+        Err(payload) => resume_unwind(payload),
+    }
+}

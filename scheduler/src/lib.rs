@@ -1,0 +1,101 @@
+//! raddle's scheduler: who runs, where, when.
+//!
+//! Programs use the crate `raddle`; this one is what it stands on, and its
+//! surface may change with any release.
+//!
+//! ```text
+//! schedule spawn handoff monitor → find_work → park netpoll → idle
+//!   → machine → processor run_queue injector timers switch
+//!   → goroutine → state switch → stack → shim trace config fatal
+//! ```
+//!
+//! | room | job |
+//! |---|---|
+//! | `state` | a goroutine's life as one atomic word |
+//! | `goroutine` | identity, home, closure, result, end |
+//! | `locals` | a goroutine's own values |
+//! | `stack`, `overflow` | slabs, guards, reuse; the report when one runs over |
+//! | `switch` | onto a stack and back |
+//! | `run_queue`, `next_slot`, `injector`, `inbox` | where runnable goroutines stand |
+//! | `timers`, `clock` | deadlines |
+//! | `processor`, `idle` | permits; who sleeps, whom to call |
+//! | `machine`, `schedule`, `find_work` | an OS thread, its loop, its search |
+//! | `netpoll` | where one idle machine sleeps |
+//! | `park` | waiting, for goroutines and threads |
+//! | `handoff` | calls that block; pins; deep stacks |
+//! | `monitor` | rescues what waits behind stuck machines |
+//! | `roll` | every goroutine that has begun |
+//! | `scheduler` | what machines share; start and end |
+//! | `config`, `reason`, `trace`, `fatal`, `shim` | what all stand on |
+
+// Rooms that hold a protocol compile under the model checker too.
+mod idle;
+#[allow(unsafe_code)]
+mod inbox;
+mod next_slot;
+mod processor;
+mod shim;
+mod state;
+
+mod fatal;
+
+macro_rules! rooms {
+    ($($(#[$attribute:meta])* $visibility:vis mod $name:ident;)*) => {
+        $(#[cfg(not(raddle_model))] $(#[$attribute])* $visibility mod $name;)*
+    };
+}
+
+rooms! {
+    pub mod clock;
+    pub mod config;
+    #[allow(unsafe_code)]
+    mod find_work;
+    #[allow(unsafe_code)]
+    mod goroutine;
+    #[allow(unsafe_code)]
+    mod handoff;
+    mod injector;
+    #[allow(unsafe_code)]
+    mod locals;
+    #[allow(unsafe_code)]
+    mod machine;
+    #[allow(unsafe_code)]
+    mod monitor;
+    #[allow(unsafe_code)]
+    mod netpoll;
+    #[allow(unsafe_code)]
+    mod overflow;
+    #[allow(unsafe_code)]
+    mod park;
+    mod reason;
+    #[allow(unsafe_code)]
+    mod roll;
+    mod run_queue;
+    #[allow(unsafe_code)]
+    mod schedule;
+    #[allow(unsafe_code)]
+    mod scheduler;
+    #[allow(unsafe_code)]
+    mod spawn;
+    #[allow(unsafe_code)]
+    mod stack;
+    #[allow(unsafe_code)]
+    mod switch;
+    #[allow(unsafe_code)]
+    mod timers;
+    mod trace;
+}
+
+#[cfg(not(raddle_model))]
+mod surface {
+    pub use crate::goroutine::{Goexit, Goroutine, GoroutineId, Join, Payload, Shutdown, goexit};
+    pub use crate::handoff::{PinGuard, blocking, on_stack_of, pin};
+    pub use crate::locals::get_local;
+    pub use crate::park::{Parker, TIMED_OUT, WOKEN, Wait, current, park, park_timeout};
+    pub use crate::reason::Reason;
+    pub use crate::schedule::{checkpoint, yield_now};
+    pub use crate::scheduler::{Runtime, Scheduler, current_scheduler};
+    pub use crate::spawn::{Options, spawn, spawn_local, spawn_opt};
+}
+#[cfg(not(raddle_model))]
+pub use surface::*;

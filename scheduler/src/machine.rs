@@ -1,0 +1,407 @@
+//! A machine: an OS thread that runs goroutines. Its queues, its inbox, its
+//! tick, and the thread-local that says which machine this thread is.
+
+use crate::goroutine::{Header, Runnable};
+use crate::idle::{Bed, Sleep};
+use crate::inbox::Inbox;
+use crate::park::Alarm;
+use crate::processor::{Member, Seat};
+use crate::run_queue::{Offered, RunQueue};
+use crate::scheduler::Scheduler;
+use crate::shim::fixed::{AtomicBool, AtomicU64};
+use crate::shim::{Acquire, Relaxed, Release};
+use crate::stack::Pool;
+use crate::state::Woken;
+use crate::switch::Left;
+use crate::timers::{Key, Timers};
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::ops::Deref;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::sync::OnceLock;
+use std::thread::{self, Thread};
+
+/// What others may touch of a machine, and what its thread alone may.
+pub(crate) struct Machine {
+    pub(crate) number: usize,
+    pub(crate) scheduler: NonNull<Scheduler>,
+    pub(crate) seat: Seat,
+    pub(crate) sleep: Sleep,
+    pub(crate) offered: Offered,
+    pub(crate) inbox: Inbox<Header>,
+    pub(crate) timers: Timers<Alarm>,
+    /// Odd while a goroutine runs; one more at each change. The monitor sees
+    /// by it whether the machine comes round.
+    pub(crate) tick: AtomicU64,
+    /// The slice is over: the next call that may park yields.
+    pub(crate) is_slice_over: AtomicBool,
+    /// The caller counted this machine as searching.
+    pub(crate) is_summoned: AtomicBool,
+    /// Lost its permit while busy: counted as company.
+    pub(crate) is_excess: AtomicBool,
+    /// In a call that said it would block.
+    pub(crate) is_in_blocking_call: AtomicBool,
+    /// How many goroutines are at home here.
+    pub(crate) homes: AtomicU64,
+    pub(crate) spawned: AtomicU64,
+    pub(crate) ended: AtomicU64,
+    /// The goroutine on its processor, for lists.
+    pub(crate) running: AtomicU64,
+    pub(crate) thread: OnceLock<Thread>,
+    pub(crate) os_thread: OnceLock<OsThread>,
+    own: Own,
+}
+
+/// How the monitor asks about the thread.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct OsThread {
+    pub(crate) clock: libc::clockid_t,
+    pub(crate) id: libc::pid_t,
+}
+
+// SAFETY: `own` is reached through `Here` alone, which exists on the
+// machine's own thread; all else is Sync or atomic. Goroutines in its queues
+// may be sent as `Runnable` says.
+unsafe impl Sync for Machine {}
+// SAFETY: as above.
+unsafe impl Send for Machine {}
+
+/// The part that only the machine's thread touches.
+pub(crate) struct Own {
+    pub(crate) current: Cell<*const Header>,
+    pub(crate) queue: RunQueue,
+    /// Runnable goroutines at home here, and the one woken last.
+    pub(crate) at_home: RefCell<VecDeque<Runnable>>,
+    pub(crate) next_at_home: Cell<Option<Runnable>>,
+    pub(crate) stacks: RefCell<Pool>,
+    pub(crate) turn: Cell<u32>,
+    /// Turns between looks at the clock, timers, and shared queues.
+    pub(crate) upkeep_every: Cell<u32>,
+    pub(crate) upkeep_in: Cell<u32>,
+    pub(crate) upkeep_at: Cell<u64>,
+    /// How often in a row the next slot went first.
+    pub(crate) next_in_row: Cell<u32>,
+    pub(crate) is_searching: Cell<bool>,
+    /// Called for work that has waited: may take it at once.
+    pub(crate) may_take_now: Cell<bool>,
+    pub(crate) backlog_since: Cell<u64>,
+    pub(crate) peers: RefCell<Vec<Arc<Machine>>>,
+    pub(crate) peers_version: Cell<usize>,
+    /// Goroutines parked here in the middle of a panic.
+    pub(crate) panics_parked: Cell<u32>,
+    pub(crate) random: Cell<u64>,
+    pub(crate) ids: Cell<(u64, u64)>,
+}
+
+impl Machine {
+    pub(crate) fn new(number: usize, scheduler: NonNull<Scheduler>) -> Arc<Self> {
+        let (queue, offered) = RunQueue::new();
+        Arc::new(Self {
+            number,
+            scheduler,
+            seat: Seat::new(),
+            sleep: Sleep::new(),
+            offered,
+            inbox: Inbox::new(),
+            timers: Timers::new(),
+            tick: AtomicU64::new(0),
+            is_slice_over: AtomicBool::new(false),
+            is_summoned: AtomicBool::new(false),
+            is_excess: AtomicBool::new(false),
+            is_in_blocking_call: AtomicBool::new(false),
+            homes: AtomicU64::new(0),
+            spawned: AtomicU64::new(0),
+            ended: AtomicU64::new(0),
+            running: AtomicU64::new(0),
+            thread: OnceLock::new(),
+            os_thread: OnceLock::new(),
+            own: Own {
+                current: Cell::new(ptr::null()),
+                queue,
+                at_home: RefCell::new(VecDeque::new()),
+                next_at_home: Cell::new(None),
+                stacks: RefCell::new(Pool::new()),
+                turn: Cell::new(0),
+                upkeep_every: Cell::new(61),
+                upkeep_in: Cell::new(61),
+                upkeep_at: Cell::new(0),
+                next_in_row: Cell::new(0),
+                is_searching: Cell::new(false),
+                may_take_now: Cell::new(false),
+                backlog_since: Cell::new(0),
+                peers: RefCell::new(Vec::new()),
+                peers_version: Cell::new(usize::MAX),
+                panics_parked: Cell::new(0),
+                random: Cell::new(number as u64 * 0x9e37_79b9_7f4a_7c15 + 1),
+                ids: Cell::new((0, 0)),
+            },
+        })
+    }
+
+    pub(crate) fn scheduler(&self) -> &Scheduler {
+        // SAFETY: a scheduler owns its machines and outlives them.
+        unsafe { self.scheduler.as_ref() }
+    }
+
+    /// Wakes its thread, if it sleeps.
+    pub(crate) fn call(&self) {
+        match self.sleep.call() {
+            None => {}
+            Some(Bed::Poll) => self.scheduler().netpoll.call(),
+            Some(Bed::Word) => {
+                if let Some(thread) = self.thread.get() {
+                    thread.unpark();
+                }
+            }
+        }
+    }
+
+    /// Whether it runs a goroutine now, and its tick.
+    pub(crate) fn tick(&self) -> u64 {
+        // ORDER: Relaxed: watched over time by the monitor.
+        self.tick.load(Relaxed)
+    }
+
+    pub(crate) fn is_in_blocking_call(&self) -> bool {
+        // ORDER: Acquire pairs with its begin and end.
+        self.is_in_blocking_call.load(Acquire)
+    }
+
+    /// Whether it may take work from the shared queues.
+    pub(crate) fn takes_all_work(&self) -> bool {
+        self.seat.has_permit() && !self.seat.is_own()
+    }
+
+    /// Whether it has anything that others could take.
+    pub(crate) fn offers_work(&self) -> bool {
+        self.offered.len() > 0 || !self.offered.next.peek().is_null()
+    }
+}
+
+/// A machine, by address; schedulers keep theirs until they are freed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) struct MachineRef(NonNull<Machine>);
+
+// SAFETY: a shared reference to a Machine, which is Sync.
+unsafe impl Send for MachineRef {}
+
+impl MachineRef {
+    pub(crate) fn of(machine: &Machine) -> Self {
+        Self(NonNull::from(machine))
+    }
+
+    pub(crate) fn ptr(self) -> NonNull<Machine> {
+        self.0
+    }
+}
+
+impl Deref for MachineRef {
+    type Target = Machine;
+
+    fn deref(&self) -> &Machine {
+        // SAFETY: who holds one is part of its scheduler.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Member for MachineRef {
+    fn seat(&self) -> &Seat {
+        // SAFETY: as in `deref`.
+        unsafe { &(*self.0.as_ptr()).seat }
+    }
+}
+
+/// The machine of the calling thread. Not to be kept across a park: the
+/// goroutine may wake on another.
+#[derive(Clone, Copy)]
+pub(crate) struct Here(MachineRef, std::marker::PhantomData<*const ()>);
+
+impl Here {
+    pub(crate) fn own(&self) -> &Own {
+        &self.0.own_field()
+    }
+
+    pub(crate) fn machine(self) -> MachineRef {
+        self.0
+    }
+
+    pub(crate) fn ptr(self) -> NonNull<Machine> {
+        self.0.0
+    }
+}
+
+impl MachineRef {
+    fn own_field(&self) -> &Own {
+        &self.own
+    }
+}
+
+impl Deref for Here {
+    type Target = Machine;
+
+    fn deref(&self) -> &Machine {
+        &self.0
+    }
+}
+
+thread_local! {
+    static CURRENT: Cell<*const Machine> = const { Cell::new(ptr::null()) };
+}
+
+/// The machine this thread is. Never inlined: a function that parks in
+/// between must not reuse the address of the thread-local it read before.
+#[inline(never)]
+pub(crate) fn here() -> Option<Here> {
+    NonNull::new(CURRENT.get().cast_mut())
+        .map(|machine| Here(MachineRef(machine), std::marker::PhantomData))
+}
+
+/// This thread becomes `machine`.
+pub(crate) fn become_machine(machine: &Arc<Machine>) -> Here {
+    let _first = machine.thread.set(thread::current());
+    let _first = machine.os_thread.set(this_os_thread());
+    set_timer_slack();
+    CURRENT.set(Arc::as_ptr(machine));
+    Here(MachineRef::of(machine), std::marker::PhantomData)
+}
+
+/// This thread is no machine any more.
+pub(crate) fn cease_to_be_machine() {
+    CURRENT.set(ptr::null());
+}
+
+#[cfg(target_os = "linux")]
+fn this_os_thread() -> OsThread {
+    let mut clock = 0;
+    // SAFETY: asks about the calling thread; `clock` is a local.
+    let failed = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut clock) };
+    // SAFETY: no arguments.
+    let id = unsafe { libc::gettid() };
+    OsThread {
+        clock: if failed == 0 { clock } else { -1 },
+        id,
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+fn this_os_thread() -> OsThread {
+    OsThread { clock: 0, id: 0 }
+}
+
+/// Sleeps of this thread end when they should, not up to 50 us later.
+#[cfg(target_os = "linux")]
+pub(crate) fn set_timer_slack() {
+    // SAFETY: a number for the calling thread; failure changes nothing.
+    let _ = unsafe { libc::prctl(libc::PR_SET_TIMERSLACK, 1 as libc::c_ulong) };
+}
+
+#[cfg(not(target_os = "linux"))]
+pub(crate) fn set_timer_slack() {}
+
+/// Runs `f` with the goroutine that calls, if one does. `f` must not park.
+#[inline]
+pub(crate) fn with_current_goroutine<R>(f: impl FnOnce(Option<&Header>) -> R) -> R {
+    let header = here().map_or(ptr::null(), |here| here.own().current.get());
+    // SAFETY: the current goroutine is alive as long as it runs.
+    f(unsafe { header.as_ref() })
+}
+
+/// # Safety
+/// 1. As `Runnable::from_header`.
+pub(crate) unsafe fn runnable(header: NonNull<Header>) -> Runnable {
+    // SAFETY: 1.
+    unsafe { Runnable::from_header(header) }
+}
+
+/// Sets a timer of this machine's; who set it removes it by the pair.
+pub(crate) fn add_timer(deadline: u64, alarm: Alarm) -> (NonNull<Machine>, Key) {
+    let Some(here) = here() else {
+        crate::fatal::fatal!("a timer was set on a thread that is no machine")
+    };
+    let (key, _is_earliest) = here.timers.add(deadline, alarm);
+    (here.ptr(), key)
+}
+
+/// Removes a timer, on whatever machine; none if it is gone.
+pub(crate) fn remove_timer(machine: NonNull<Machine>, key: Key) {
+    // SAFETY: the caller's scheduler keeps its machines.
+    let machine = unsafe { machine.as_ref() };
+    let _was_there = machine.timers.remove(key);
+}
+
+/// The calling goroutine leaves its stack; returns when it is resumed.
+pub(crate) fn leave(left: Left) -> Woken {
+    if thread::panicking() {
+        return leave_while_panicking(left);
+    }
+    let header = current_header();
+    if header.home_by_panic().get() {
+        // Its panic has been caught.
+        header.home_by_panic().set(false);
+        if header.pins().get() == 0 {
+            header.set_home(None);
+        }
+    }
+    // SAFETY: 1. the caller runs on its stack.
+    unsafe { header.yielder() }.suspend(left)
+}
+
+/// The count of panics belongs to the thread: until this one is caught, the
+/// goroutine must come back to the thread that raised it.
+#[cold]
+#[inline(never)]
+fn leave_while_panicking(left: Left) -> Woken {
+    let header = current_header();
+    let machine = here().map(Here::machine);
+    let Some(machine) = machine else {
+        crate::fatal::fatal!("left a stack on a thread that is no machine")
+    };
+    if header.home().is_none() {
+        header.set_home(Some(machine.0));
+        header.home_by_panic().set(true);
+    }
+    let parked = &machine.own_field().panics_parked;
+    parked.set(parked.get() + 1);
+    // SAFETY: 1. the caller runs on its stack.
+    let woken = unsafe { header.yielder() }.suspend(left);
+    // At home: the same machine.
+    parked.set(parked.get() - 1);
+    woken
+}
+
+/// The header of the goroutine that calls; it lives as long as that runs.
+fn current_header<'a>() -> &'a Header {
+    let header = here().map_or(ptr::null(), |here| here.own().current.get());
+    // SAFETY: the current goroutine is alive as long as it runs.
+    match unsafe { header.as_ref() } {
+        Some(header) => header,
+        None => crate::fatal::fatal!("left a stack outside any goroutine"),
+    }
+}
+
+impl Own {
+    /// A number below `bound`, by xorshift.
+    pub(crate) fn random(&self, bound: usize) -> usize {
+        let mut x = self.random.get();
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+        self.random.set(x);
+        usize::try_from(x % bound.max(1) as u64).unwrap_or(0)
+    }
+}
+
+/// Adds one to a counter that the calling machine alone writes.
+pub(crate) fn bump(counter: &AtomicU64) {
+    // ORDER: Relaxed: the only writer reads its own.
+    let was = counter.load(Relaxed);
+    // ORDER: Release pairs with who adds the counters up after a join.
+    counter.store(was + 1, Release);
+}
+
+/// Reads a flag that another raises, and lowers it.
+pub(crate) fn take_flag(flag: &AtomicBool) -> bool {
+    // ORDER: Acquire pairs with who raised it.
+    flag.load(Relaxed) && flag.swap(false, Acquire)
+}

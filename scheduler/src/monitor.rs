@@ -1,0 +1,445 @@
+//! Rescues what waits behind stuck machines.
+//!
+//! One thread a runtime. It looks at every machine's tick now and then: a
+//! tick that has not moved while a goroutine runs means that the goroutine
+//! has not come by the scheduler since, be it in a system call, on a lock of
+//! std's, in foreign code or in a loop. If work waits that the machine's
+//! permit could run, the permit goes on to another machine:
+//!
+//! - of a *blocked* machine (its thread's CPU clock stands still, and the
+//!   kernel does not call it runnable) at once, and when many block one after
+//!   the other, to twice as many machines each time;
+//! - of a *busy* one after a slice of 10 ms, and then more and more slowly:
+//!   each machine that runs on without a permit makes company wait 10 ms
+//!   longer, and unstarted goroutines stay out meanwhile, so a thousand busy
+//!   goroutines do not become a thousand threads.
+//!
+//! It sleeps while no processor is in use.
+
+use crate::clock;
+use crate::find_work;
+use crate::machine::{Machine, MachineRef, OsThread, take_flag};
+use crate::processor::Call;
+use crate::roll;
+use crate::scheduler::Scheduler;
+use crate::shim::fixed::{AtomicU32, AtomicU64};
+use crate::shim::{AcqRel, Mutex, Relaxed, Release, SeqCst};
+use crate::trace;
+use std::collections::HashMap;
+use std::io;
+use std::sync::{Arc, OnceLock};
+use std::thread::{self, JoinHandle, Thread};
+use std::time::Duration;
+
+/// A goroutine may run so long before its next call yields, in nanoseconds.
+/// Go's figure.
+const SLICE: u64 = 10_000_000;
+/// The shortest and longest pause between two looks.
+const PAUSE_LEAST: u64 = 20_000;
+const PAUSE_MOST: u64 = 2_000_000;
+/// How long all must have been idle before the monitor sleeps.
+const LINGER: u64 = 10_000_000;
+/// Looks without a rescue before the pause grows.
+const QUIET_LOOKS: u32 = 50;
+/// The most machines lent a permit in one burst.
+const BURST_MOST: usize = 64;
+/// A machine stuck so long is reported, and at each doubling.
+const REPORT_AFTER: u64 = 100_000_000;
+
+const AWAKE: u32 = 0;
+const ASLEEP: u32 = 1;
+
+pub(crate) struct Monitor {
+    /// Whether it sleeps until called.
+    state: AtomicU32,
+    thread: OnceLock<Thread>,
+    handle: Mutex<Option<JoinHandle<()>>>,
+    pub(crate) retakes_blocked: AtomicU64,
+    pub(crate) retakes_busy: AtomicU64,
+}
+
+impl Monitor {
+    pub(crate) fn new() -> Self {
+        Self {
+            state: AtomicU32::new(AWAKE),
+            thread: OnceLock::new(),
+            handle: Mutex::new(None),
+            retakes_blocked: AtomicU64::new(0),
+            retakes_busy: AtomicU64::new(0),
+        }
+    }
+
+    pub(crate) fn start(&self, scheduler: &Arc<Scheduler>) -> io::Result<()> {
+        let watched = scheduler.clone();
+        let handle = thread::Builder::new()
+            .name("raddle-monitor".into())
+            .spawn(move || Watch::new(&watched).run())?;
+        let _first = self.thread.set(handle.thread().clone());
+        *self.handle.lock() = Some(handle);
+        Ok(())
+    }
+
+    /// A machine has work: the monitor must not sleep.
+    #[inline]
+    pub(crate) fn call_if_asleep(&self) {
+        // ORDER: Relaxed: the lock of the book orders this after the
+        // machine's permit; see `sleep_while_idle`.
+        if self.state.load(Relaxed) == ASLEEP {
+            self.call();
+        }
+    }
+
+    #[cold]
+    pub(crate) fn call(&self) {
+        // ORDER: SeqCst, rare.
+        self.state.store(AWAKE, SeqCst);
+        if let Some(thread) = self.thread.get() {
+            thread.unpark();
+        }
+    }
+
+    pub(crate) fn join(&self) {
+        let handle = self.handle.lock().take();
+        if let Some(handle) = handle {
+            let _ended = handle.join();
+        }
+    }
+}
+
+/// What was seen of one machine.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    tick: u64,
+    since: u64,
+    cpu: u64,
+    at: u64,
+    reported: u64,
+}
+
+struct Watch<'a> {
+    scheduler: &'a Scheduler,
+    seen: HashMap<usize, Seen>,
+    machines: Vec<Arc<Machine>>,
+    version: usize,
+    pause: u64,
+    quiet: u32,
+    idle_since: Option<u64>,
+    /// No company before this.
+    next_company: u64,
+    /// How many machines the next blocked one is worth.
+    burst: usize,
+    last_blocked: u64,
+}
+
+impl<'a> Watch<'a> {
+    fn new(scheduler: &'a Scheduler) -> Self {
+        Self {
+            scheduler,
+            seen: HashMap::new(),
+            machines: Vec::new(),
+            version: usize::MAX,
+            pause: PAUSE_LEAST,
+            quiet: 0,
+            idle_since: None,
+            next_company: 0,
+            burst: 0,
+            last_blocked: 0,
+        }
+    }
+
+    fn run(&mut self) {
+        set_timer_slack();
+        while !self.scheduler.is_stopping() {
+            thread::park_timeout(Duration::from_nanos(self.pause));
+            let now = clock::now();
+            // ORDER: Relaxed: a coarse time.
+            self.scheduler.coarse.store(now, Relaxed);
+            if self.is_idle() {
+                self.sleep_while_idle(now);
+                continue;
+            }
+            self.idle_since = None;
+            self.look(now);
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.scheduler.processors.are_all_free() && {
+            // ORDER: Relaxed: looked at again.
+            self.scheduler.excess.load(Relaxed) == 0
+        }
+    }
+
+    /// Sleeps once all has been idle for a while. A machine that gets a
+    /// permit does so under the lock of the book and then looks at our
+    /// state; we write the state and then look into the book.
+    fn sleep_while_idle(&mut self, now: u64) {
+        let since = *self.idle_since.get_or_insert(now);
+        self.pause = PAUSE_MOST;
+        if now - since < LINGER {
+            return;
+        }
+        let state = &self.scheduler.monitor.state;
+        // ORDER: SeqCst, rare; the lock in `is_idle` comes after.
+        state.store(ASLEEP, SeqCst);
+        // ORDER: SeqCst, rare.
+        while state.load(SeqCst) == ASLEEP && !self.scheduler.is_stopping() && self.is_idle() {
+            thread::park();
+        }
+        // ORDER: as above.
+        state.store(AWAKE, SeqCst);
+        self.idle_since = None;
+        self.pause = PAUSE_LEAST;
+        self.quiet = 0;
+        // ORDER: Relaxed: a coarse time.
+        self.scheduler.coarse.store(clock::now(), Relaxed);
+    }
+
+    fn look(&mut self, now: u64) {
+        let scheduler = self.scheduler;
+        // ORDER: Relaxed: a machine too young to be seen is not stuck yet.
+        let version = scheduler.machines_version.load(Relaxed);
+        if version != self.version {
+            self.version = version;
+            self.machines = scheduler.machines();
+        }
+        let mut rescued = 0;
+        let mut suspects = 0;
+        let work = scheduler.has_work_for_any();
+        if work && scheduler.processors.census.looks_callable() {
+            scheduler.call_for_work();
+            rescued += 1;
+        }
+        let machines = std::mem::take(&mut self.machines);
+        for machine in &machines {
+            match self.look_at(machine, now) {
+                Finding::Moves => {}
+                Finding::Suspect => suspects += 1,
+                Finding::Rescued => rescued += 1,
+            }
+        }
+        self.machines = machines;
+        self.give_company(now);
+        if now - self.last_blocked > SLICE {
+            self.burst = 0;
+        }
+        self.adjust_pause(rescued > 0, suspects > 0);
+    }
+
+    fn adjust_pause(&mut self, rescued: bool, suspects: bool) {
+        if rescued {
+            self.quiet = 0;
+            self.pause = PAUSE_LEAST;
+            return;
+        }
+        self.quiet += 1;
+        if self.quiet > QUIET_LOOKS {
+            let most = if suspects { PAUSE_MOST / 4 } else { PAUSE_MOST };
+            self.pause = (self.pause * 2).min(most);
+        }
+    }
+
+    fn look_at(&mut self, machine: &Arc<Machine>, now: u64) -> Finding {
+        let tick = machine.tick();
+        let cpu = if tick % 2 == 1 { cpu_time(machine) } else { None };
+        let seen = self.seen.entry(machine.number).or_default();
+        let before = *seen;
+        seen.at = now;
+        seen.cpu = cpu.unwrap_or(0);
+        if seen.tick != tick || tick % 2 == 0 {
+            *seen = Seen {
+                tick,
+                since: now,
+                reported: 0,
+                ..*seen
+            };
+            return Finding::Moves;
+        }
+        let stuck = now - before.since;
+        if stuck >= SLICE {
+            // ORDER: Relaxed: a hint.
+            machine.is_slice_over.store(true, Relaxed);
+        }
+        if machine.timers.earliest() <= now {
+            find_work::run_timers_of(machine, now);
+        }
+        if stuck >= REPORT_AFTER && stuck >= 2 * before.reported {
+            seen.reported = stuck;
+            self.report(machine, stuck);
+        }
+        if !machine.seat.has_permit() {
+            return Finding::Moves;
+        }
+        let scheduler = self.scheduler;
+        let is_wanted = scheduler.processors.is_wanted() || scheduler.has_work_for_any();
+        if !is_wanted || scheduler.processors.census.looks_free() {
+            return Finding::Suspect;
+        }
+        let used = cpu.map(|cpu| cpu.saturating_sub(before.cpu));
+        let looked = now - before.at;
+        let stands_still = used.is_some_and(|used| used * 8 < looked);
+        if machine.is_in_blocking_call() || (stands_still && !is_runnable(machine)) {
+            return self.retake_blocked(machine, now, stuck);
+        }
+        if stuck >= SLICE && now >= self.next_company {
+            return self.retake_busy(machine, now, stuck);
+        }
+        Finding::Suspect
+    }
+
+    fn retake_blocked(&mut self, machine: &Arc<Machine>, now: u64, stuck: u64) -> Finding {
+        let scheduler = self.scheduler;
+        if !scheduler.processors.retake(&MachineRef::of(machine)) {
+            return Finding::Moves;
+        }
+        // ORDER: Relaxed: a count.
+        scheduler.monitor.retakes_blocked.fetch_add(1, Relaxed);
+        trace::retake(machine.number, true, Duration::from_nanos(stuck));
+        self.last_blocked = now;
+        self.place();
+        // Many block one after the other: the next permits are lent ahead.
+        for _ in 0..self.burst {
+            if !scheduler.has_work_for_any() {
+                break;
+            }
+            match scheduler.processors.lend() {
+                Call::Wake(other) => wake(scheduler, other),
+                Call::Start => self.start(),
+                Call::Nobody => break,
+            }
+        }
+        self.burst = (self.burst * 2).clamp(1, BURST_MOST);
+        Finding::Rescued
+    }
+
+    fn retake_busy(&mut self, machine: &Arc<Machine>, now: u64, stuck: u64) -> Finding {
+        let scheduler = self.scheduler;
+        // Counted before it can come back and uncount itself.
+        // ORDER: AcqRel: see `admit`.
+        let excess = scheduler.excess.fetch_add(1, AcqRel) + 1;
+        // ORDER: Release pairs with `take_flag`.
+        machine.is_excess.store(true, Release);
+        if !scheduler.processors.retake(&MachineRef::of(machine)) {
+            if take_flag(&machine.is_excess) {
+                // ORDER: AcqRel: as above.
+                scheduler.excess.fetch_sub(1, AcqRel);
+            }
+            return Finding::Moves;
+        }
+        // ORDER: Relaxed: a count.
+        scheduler.monitor.retakes_busy.fetch_add(1, Relaxed);
+        trace::retake(machine.number, false, Duration::from_nanos(stuck));
+        self.next_company = now + SLICE * (1 + excess as u64);
+        // ORDER: Release: one unstarted goroutine may begin.
+        scheduler.company.store(1, Release);
+        self.place();
+        Finding::Rescued
+    }
+
+    /// While machines run on without a permit, one more unstarted goroutine
+    /// may begin from time to time.
+    fn give_company(&mut self, now: u64) {
+        let scheduler = self.scheduler;
+        // ORDER: Relaxed, all three: limits, adjusted every few milliseconds.
+        let excess = scheduler.excess.load(Relaxed);
+        if excess == 0 || now < self.next_company {
+            return;
+        }
+        if scheduler.held_len.load(Relaxed) > 0 && scheduler.processors.census.looks_free() {
+            self.next_company = now + SLICE * (1 + excess as u64);
+            scheduler.company.store(1, Relaxed);
+            scheduler.call_for_work();
+        }
+    }
+
+    /// Passes the permit in our hand on.
+    fn place(&self) {
+        let scheduler = self.scheduler;
+        match scheduler.processors.place_retaken(scheduler.has_work_for_any()) {
+            Call::Wake(machine) => wake(scheduler, machine),
+            Call::Start => self.start(),
+            Call::Nobody => {}
+        }
+    }
+
+    fn start(&self) {
+        self.scheduler.processors.census.count_searching();
+        self.scheduler.start_called();
+    }
+
+    #[cold]
+    fn report(&self, machine: &Machine, stuck: u64) {
+        if !trace::is_stuck_wanted() {
+            return;
+        }
+        let all = roll::all_of(self.scheduler);
+        // ORDER: Relaxed: shown.
+        let running = machine.running.load(Relaxed);
+        let culprit = all.iter().find(|goroutine| goroutine.id().get() == running);
+        let waiting = all
+            .iter()
+            .filter_map(|goroutine| goroutine.header())
+            .filter(|header| {
+                header.home() == Some(MachineRef::of(machine).ptr())
+                    && header.id().get() != running
+                    && !header.state.is_parked()
+            })
+            .count();
+        if let Some(culprit) = culprit {
+            let line = roll::line(culprit);
+            trace::stuck(&line, machine.number, Duration::from_nanos(stuck), waiting);
+        }
+    }
+}
+
+fn wake(scheduler: &Scheduler, machine: MachineRef) {
+    scheduler.processors.census.count_searching();
+    crate::scheduler::summon(&machine);
+    machine.call();
+}
+
+enum Finding {
+    /// Not stuck, or nothing to do about it.
+    Moves,
+    /// Stuck, if it goes on like this.
+    Suspect,
+    Rescued,
+}
+
+/// What the machine's thread has used of the CPU, in nanoseconds.
+fn cpu_time(machine: &Machine) -> Option<u64> {
+    let OsThread { clock, .. } = *machine.os_thread.get()?;
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is a local; a clock that is gone gives an error.
+    if unsafe { libc::clock_gettime(clock, &raw mut time) } != 0 {
+        return None;
+    }
+    let seconds = u64::try_from(time.tv_sec).ok()?;
+    Some(seconds * 1_000_000_000 + u64::try_from(time.tv_nsec).ok()?)
+}
+
+/// Whether the kernel would run the thread if it had a CPU for it: its clock
+/// stands still then too, but it is busy.
+fn is_runnable(machine: &Machine) -> bool {
+    let Some(OsThread { id, .. }) = machine.os_thread.get() else {
+        return true;
+    };
+    let Ok(stat) = std::fs::read_to_string(format!("/proc/self/task/{id}/stat")) else {
+        return false;
+    };
+    // The name before it is in parentheses and may hold anything.
+    stat.rsplit(')')
+        .next()
+        .is_some_and(|rest| rest.trim_start().starts_with('R'))
+}
+
+#[cfg(target_os = "linux")]
+fn set_timer_slack() {
+    crate::machine::set_timer_slack();
+}
+
+#[cfg(not(target_os = "linux"))]
+fn set_timer_slack() {}

@@ -1,0 +1,475 @@
+//! Park and unpark: the core that everything which waits stands on.
+//!
+//! A wait goes like this, for goroutines and plain OS threads alike:
+//! 1. make a [`Wait`] (or take the [`Parker`] alone),
+//! 2. show it to those who may end it,
+//! 3. `park`,
+//! 4. take it away from those who were not the ones.
+//!
+//! Who ends it *settles* it first: of wakers, deadline and shutdown one wins
+//! ([`Wait::settle`]), and only the winner unparks, once. The waiter does not
+//! return before that unpark, so the winner may touch it until then, and no
+//! wake is left over for the next wait. `docs/parking.md` has the proof.
+
+use crate::clock;
+use crate::goroutine::{Goroutine, GoroutineId, Header, Shutdown};
+use crate::machine::{self, Machine};
+use crate::reason::Reason;
+use crate::schedule;
+use crate::shim::{AcqRel, Acquire, AtomicU32, Relaxed, Release};
+use crate::state::{Hold, Woken};
+use crate::switch::Left;
+use crate::timers::Key;
+use crate::trace;
+use std::cell::{Cell, OnceCell};
+use std::panic::resume_unwind;
+use std::ptr::{self, NonNull};
+use std::sync::Arc;
+use std::thread::{self, Thread};
+use std::time::Duration;
+
+/// Whom to wake: a goroutine, or an OS thread, as one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parker(usize);
+
+const THREAD: usize = 1;
+
+impl Parker {
+    /// The calling goroutine or thread.
+    #[must_use]
+    pub fn current() -> Self {
+        machine::with_current_goroutine(|header| match header {
+            Some(header) => Self(std::ptr::from_ref(header) as usize),
+            None => with_thread(|identity| Self(Arc::as_ptr(identity) as usize | THREAD)),
+        })
+    }
+
+    /// Never less than a page: small numbers are free for others.
+    pub(crate) fn to_bits(self) -> usize {
+        self.0
+    }
+
+    pub(crate) fn from_bits(bits: usize) -> Self {
+        Self(bits)
+    }
+
+    fn header(self) -> Option<NonNull<Header>> {
+        if self.0 & THREAD == 0 {
+            NonNull::new(self.0 as *mut Header)
+        } else {
+            None
+        }
+    }
+
+    /// Ends the wait. Called once for a wait, by who settled it; the waiter
+    /// may be gone when this returns.
+    pub(crate) fn unpark(self) {
+        match self.header() {
+            Some(header) => {
+                // SAFETY: it waits for this call, so it is alive up to the
+                // swap in `unpark`.
+                let state = unsafe { &header.as_ref().state };
+                if state.unpark() {
+                    // SAFETY: 1. `unpark` gave it to us.
+                    schedule::ready(unsafe { machine::runnable(header) });
+                }
+            }
+            None => {
+                let identity = (self.0 & !THREAD) as *const ThreadIdentity;
+                // SAFETY: the thread waits for this call, so its identity is
+                // alive up to the store in `wake`.
+                unsafe { &*identity }.wake();
+            }
+        }
+    }
+}
+
+/// The outcome of a wait that its deadline ended.
+pub const TIMED_OUT: u32 = 1;
+const DOOMED: u32 = 2;
+/// The first outcome that is the waker's to choose.
+pub const WOKEN: u32 = 3;
+
+/// One wait of one goroutine or thread, ended by one of its rivals.
+///
+/// Invariants
+/// 1. `settled` leaves 0 once. Who changed it owes the unpark, except the
+///    waiter itself.
+/// 2. A rival that did not win touches the wait no more; to reach it at all
+///    it needs a reason to know that it is still there (the lock of the
+///    queue it stands in).
+#[derive(Debug)]
+pub struct Wait {
+    settled: AtomicU32,
+    parker: Parker,
+}
+
+impl Wait {
+    /// A wait of the calling goroutine or thread, which alone may park on it.
+    #[must_use]
+    #[expect(clippy::new_without_default, reason = "it belongs to who calls")]
+    pub fn new() -> Self {
+        Self {
+            settled: AtomicU32::new(0),
+            parker: Parker::current(),
+        }
+    }
+
+    /// Claims the end of the wait for `outcome`, not 0. On `true` the caller
+    /// owes [`Wait::unpark`].
+    #[must_use]
+    pub fn settle(&self, outcome: u32) -> bool {
+        // ORDER: AcqRel: the winner's writes are seen with the outcome.
+        self.settled
+            .compare_exchange(0, outcome, AcqRel, Acquire)
+            .is_ok()
+    }
+
+    /// Pays what a won `settle` owes.
+    ///
+    /// # Safety
+    /// 1. The caller won `settle`, and calls this once. The wait may be gone
+    ///    when this returns.
+    pub unsafe fn unpark(&self) {
+        self.parker.unpark();
+    }
+
+    /// Whether somebody has settled it.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        // ORDER: Acquire pairs with `settle`.
+        self.settled.load(Acquire) != 0
+    }
+
+    /// Waits until it is settled, at the latest at `deadline` (nanoseconds of
+    /// [`clock::now`]), and returns the outcome.
+    ///
+    /// When the runtime shuts down this unwinds, unless the goroutine is
+    /// unwinding already; then the wait is settled, and the caller's guard
+    /// must take it out of the queues it stands in.
+    pub fn park(&self, reason: Reason, deadline: Option<u64>) -> u32 {
+        self.park_as(reason, deadline, Hold::Loose)
+    }
+
+    /// As `park`, for whoever must not leave before its wakers: shutdown
+    /// does not end it.
+    pub fn park_firmly(&self, reason: Reason) -> u32 {
+        self.park_as(reason, None, Hold::Firm)
+    }
+
+    fn park_as(&self, reason: Reason, deadline: Option<u64>, hold: Hold) -> u32 {
+        let timer = match deadline {
+            Some(deadline) if self.parker.header().is_some() => {
+                if clock::now() >= deadline && self.settle(TIMED_OUT) {
+                    return TIMED_OUT;
+                }
+                Some(machine::add_timer(deadline, Alarm::of_wait(self)))
+            }
+            _ => None,
+        };
+        let mut hold = hold;
+        while self.park_once(reason, deadline, hold) == Woken::Doomed {
+            if !may_raise() {
+                continue;
+            }
+            if self.settle(DOOMED) {
+                cancel_timer(timer);
+                raise();
+            }
+            // Its wake is on the way.
+            hold = Hold::Firm;
+        }
+        // ORDER: Acquire pairs with `settle`.
+        let outcome = self.settled.load(Acquire);
+        if outcome != TIMED_OUT {
+            cancel_timer(timer);
+        }
+        outcome
+    }
+
+    fn park_once(&self, reason: Reason, deadline: Option<u64>, hold: Hold) -> Woken {
+        if self.parker.header().is_some() {
+            return park_goroutine(reason, hold);
+        }
+        with_thread(|identity| {
+            let in_time = identity.wait(deadline);
+            if !in_time && !self.settle(TIMED_OUT) {
+                identity.wait(None);
+            }
+        });
+        Woken::Due
+    }
+}
+
+/// What a timer ends: a `Wait`, or the wait for a token.
+#[derive(Clone, Copy)]
+pub(crate) struct Alarm(usize);
+
+// SAFETY: an address; `settle` says when it may be used.
+unsafe impl Send for Alarm {}
+
+const OF_TOKEN: usize = 1;
+
+impl Alarm {
+    fn of_wait(wait: &Wait) -> Self {
+        Self(std::ptr::from_ref(wait) as usize)
+    }
+
+    fn of_token(header: &Header) -> Self {
+        Self(std::ptr::from_ref(header) as usize | OF_TOKEN)
+    }
+
+    /// The time has come: whom to unpark, if the timer came first.
+    ///
+    /// # Safety
+    /// 1. Under the lock of the timers it stands in: who waits takes it out
+    ///    before it leaves.
+    pub(crate) unsafe fn settle(self) -> Option<Parker> {
+        if self.0 & OF_TOKEN == 0 {
+            // SAFETY: 1. it is still there.
+            let wait = unsafe { &*(self.0 as *const Wait) };
+            // Read first: once settled it may be gone.
+            let parker = wait.parker;
+            wait.settle(TIMED_OUT).then_some(parker)
+        } else {
+            let header = (self.0 & !OF_TOKEN) as *const Header;
+            // SAFETY: 1. it is still there.
+            let stopped = unsafe { &*header }.stop_waiting();
+            stopped.then_some(Parker(header as usize))
+        }
+    }
+}
+
+type Timer = Option<(NonNull<Machine>, Key)>;
+
+fn cancel_timer(timer: Timer) {
+    if let Some((machine, key)) = timer {
+        machine::remove_timer(machine, key);
+    }
+}
+
+/// Whether shutdown may unwind the calling goroutine here: not while it
+/// unwinds already, where a second panic would abort.
+fn may_raise() -> bool {
+    !thread::panicking()
+}
+
+/// Ends the calling goroutine for the shutdown of its runtime.
+fn raise() -> ! {
+    resume_unwind(Box::new(Shutdown))
+}
+
+/// Parks the calling goroutine; its wake has been arranged for.
+fn park_goroutine(reason: Reason, hold: Hold) -> Woken {
+    machine::with_current_goroutine(|header| {
+        let Some(header) = header else {
+            crate::fatal::fatal!("parked off a goroutine's stack")
+        };
+        if header.state.take_early_wake() {
+            return None;
+        }
+        header.set_wait(reason, header.scheduler().coarse_ms());
+        trace::park(header, reason);
+        Some(())
+    })
+    .map_or(Woken::Due, |()| machine::leave(Left::Parks(hold)))
+}
+
+/// Waits for the end of `header`'s goroutine.
+pub(crate) fn wait_for_end(header: &Header) {
+    wait_for_end_as(header, Hold::Loose);
+}
+
+/// As `wait_for_end`, whatever shutdown says.
+pub(crate) fn wait_for_end_firmly(header: &Header) {
+    wait_for_end_as(header, Hold::Firm);
+}
+
+fn wait_for_end_as(header: &Header, hold: Hold) {
+    let me = Parker::current();
+    if !header.begin_join(me) {
+        return;
+    }
+    if me.header().is_none() {
+        with_thread(|identity| identity.wait(None));
+        return;
+    }
+    let mut hold = hold;
+    while park_goroutine(Reason::Join, hold) == Woken::Doomed {
+        if !may_raise() {
+            continue;
+        }
+        if header.give_up_join(me) {
+            raise();
+        }
+        hold = Hold::Firm;
+    }
+}
+
+/// Waits for the token that [`Goroutine::unpark`] leaves, and takes it.
+///
+/// # Blocking
+/// Parks the goroutine; on an OS thread it is `std::thread::park`. Unlike
+/// std's it never returns without a token.
+///
+/// # Go
+/// Not public there (`gopark`); `std::thread::park`'s twin.
+pub fn park() {
+    let _token = park_until(None);
+}
+
+/// As [`park`], for `timeout` at most.
+///
+/// # Blocking
+/// As [`park`]. Returns early only by a token.
+pub fn park_timeout(timeout: Duration) {
+    let _token = park_until(Some(clock::after(timeout)));
+}
+
+fn park_until(deadline: Option<u64>) -> bool {
+    let me = Parker::current();
+    let Some(header) = me.header() else {
+        return with_thread(|identity| identity.wait_for_token(deadline));
+    };
+    // SAFETY: it is the caller, alive as long as it runs.
+    let header = unsafe { header.as_ref() };
+    schedule::checkpoint();
+    if header.take_token_or_wait() {
+        return true;
+    }
+    let timer = deadline.map(|deadline| machine::add_timer(deadline, Alarm::of_token(header)));
+    let mut hold = Hold::Loose;
+    while park_goroutine(Reason::Park, hold) == Woken::Doomed {
+        if !may_raise() {
+            continue;
+        }
+        if header.stop_waiting() {
+            cancel_timer(timer);
+            raise();
+        }
+        hold = Hold::Firm;
+    }
+    cancel_timer(timer);
+    header.clear_token();
+    true
+}
+
+/// `Goroutine::unpark` for a goroutine.
+pub(crate) fn unpark_by_token(header: &Header) {
+    if header.leave_token() {
+        Parker(std::ptr::from_ref(header) as usize).unpark();
+    }
+}
+
+/// The calling goroutine, or the calling OS thread as raddle knows it.
+#[must_use]
+pub fn current() -> Goroutine {
+    let goroutine = machine::with_current_goroutine(|header| header.map(Goroutine::of_header));
+    goroutine.unwrap_or_else(|| with_thread(|identity| Goroutine::of_thread(identity.clone())))
+}
+
+/// An OS thread that uses raddle without being one of its goroutines.
+#[derive(Debug)]
+pub(crate) struct ThreadIdentity {
+    id: GoroutineId,
+    thread: Thread,
+    word: AtomicU32,
+    token: AtomicU32,
+}
+
+const UP: u32 = 0;
+const CALLED: u32 = 1;
+
+impl ThreadIdentity {
+    fn new() -> Arc<Self> {
+        Arc::new(Self {
+            id: crate::spawn::next_id_outside(),
+            thread: thread::current(),
+            word: AtomicU32::new(UP),
+            token: AtomicU32::new(UP),
+        })
+    }
+
+    pub(crate) fn id(&self) -> GoroutineId {
+        self.id
+    }
+
+    pub(crate) fn name(&self) -> Option<&str> {
+        self.thread.name()
+    }
+
+    /// The one wake of a wait.
+    fn wake(&self) {
+        // Once the word is written the thread may be gone, and this with it.
+        let thread = self.thread.clone();
+        // ORDER: Release pairs with `wait`.
+        self.word.store(CALLED, Release);
+        thread.unpark();
+    }
+
+    /// Blocks the thread until its wake; `false`: the deadline came first.
+    fn wait(&self, deadline: Option<u64>) -> bool {
+        wait_for(&self.word, deadline)
+    }
+
+    fn wait_for_token(&self, deadline: Option<u64>) -> bool {
+        wait_for(&self.token, deadline)
+    }
+
+    pub(crate) fn unpark_by_token(&self) {
+        // ORDER: Release pairs with `wait_for`.
+        self.token.store(CALLED, Release);
+        self.thread.unpark();
+    }
+}
+
+fn wait_for(word: &AtomicU32, deadline: Option<u64>) -> bool {
+    loop {
+        // ORDER: Acquire pairs with who called; a failure decides nothing.
+        if word.compare_exchange(CALLED, UP, Acquire, Relaxed).is_ok() {
+            return true;
+        }
+        match deadline {
+            None => thread::park(),
+            Some(deadline) => match deadline.checked_sub(clock::now()) {
+                None | Some(0) => return false,
+                Some(left) => thread::park_timeout(Duration::from_nanos(left)),
+            },
+        }
+    }
+}
+
+thread_local! {
+    /// Never dropped itself, so thread-local destructors can wait too.
+    static IDENTITY: Cell<*const ThreadIdentity> = const { Cell::new(ptr::null()) };
+    static KEPT: OnceCell<Keeper> = const { OnceCell::new() };
+}
+
+/// Frees the identity when the thread's values go.
+struct Keeper(Arc<ThreadIdentity>);
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        IDENTITY.set(ptr::null());
+    }
+}
+
+/// Runs `f` with the calling thread's identity.
+fn with_thread<R>(f: impl FnOnce(&Arc<ThreadIdentity>) -> R) -> R {
+    let mut identity = IDENTITY.get();
+    if identity.is_null() {
+        let new = ThreadIdentity::new();
+        identity = Arc::as_ptr(&new);
+        IDENTITY.set(identity);
+        if let Err(_gone) = KEPT.try_with(|kept| {
+            let _first = kept.set(Keeper(new.clone()));
+        }) {
+            // In a destructor after the keeper's: this one stays for ever.
+            std::mem::forget(new);
+        }
+    }
+    // SAFETY: made by an Arc that the keeper holds, or nobody drops.
+    unsafe { Arc::increment_strong_count(identity) };
+    // SAFETY: the count just added.
+    f(&unsafe { Arc::from_raw(identity) })
+}

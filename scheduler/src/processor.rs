@@ -1,0 +1,433 @@
+//! Processors: permits to run goroutines, and who holds, awaits or lost one.
+//!
+//! A permit bounds how many machines run goroutines at once; it guards no
+//! memory. A machine whose permit was taken while it was stuck may run on
+//! until its next park, yield or slice end: then more machines than permits
+//! are on the CPU for a while, and nothing worse.
+
+use crate::idle::Census;
+use crate::shim::{AcqRel, Acquire, AtomicU8, AtomicUsize, Mutex, Relaxed, Release};
+use std::collections::VecDeque;
+
+const NONE: u8 = 0;
+const HELD: u8 = 1;
+
+const AWAKE: u8 = 0;
+const IDLE: u8 = 1;
+const IN_LINE: u8 = 2;
+
+/// What the book knows of one machine.
+#[derive(Debug)]
+pub(crate) struct Seat {
+    /// Written under the lock of the book; read by its machine at any time.
+    permit: AtomicU8,
+    /// Under the lock of the book only.
+    place: AtomicU8,
+    /// The machine runs one goroutine and those at home with it, nothing
+    /// else. Written under the lock, or by the machine itself.
+    own: AtomicU8,
+}
+
+impl Seat {
+    pub(crate) fn new() -> Self {
+        Self {
+            permit: AtomicU8::new(NONE),
+            place: AtomicU8::new(AWAKE),
+            own: AtomicU8::new(0),
+        }
+    }
+
+    /// Whether the machine is one goroutine's own.
+    #[inline]
+    pub(crate) fn is_own(&self) -> bool {
+        // ORDER: Relaxed: set before the goroutine comes, cleared by the
+        // machine.
+        self.own.load(Relaxed) != 0
+    }
+
+    /// From here on it is, or is not.
+    pub(crate) fn set_own(&self, own: bool) {
+        // ORDER: as above.
+        self.own.store(u8::from(own), Relaxed);
+    }
+
+    /// Whether the machine holds a permit: one load, for its every turn.
+    #[inline]
+    pub(crate) fn has_permit(&self) -> bool {
+        // ORDER: Acquire pairs with `grant`.
+        self.permit.load(Acquire) == HELD
+    }
+
+    fn grant(&self) {
+        // ORDER: Release: what the last holder's machine published under the
+        // lock is seen by the new one.
+        self.permit.store(HELD, Release);
+    }
+
+    fn take(&self) -> bool {
+        // ORDER: AcqRel: under the lock; pairs with `has_permit`.
+        self.permit.swap(NONE, AcqRel) == HELD
+    }
+
+    fn place(&self) -> u8 {
+        // ORDER: Relaxed: under the lock.
+        self.place.load(Relaxed)
+    }
+
+    fn set_place(&self, place: u8) {
+        // ORDER: Relaxed: under the lock.
+        self.place.store(place, Relaxed);
+    }
+}
+
+/// A machine as the book sees it.
+pub(crate) trait Member: Clone + PartialEq {
+    fn seat(&self) -> &Seat;
+}
+
+/// Whom to call for new work.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Call<M> {
+    /// No processor is free: whoever holds one will come to it.
+    Nobody,
+    /// This machine holds a permit now and must be woken.
+    Wake(M),
+    /// No machine is idle: the caller starts one, which holds a permit
+    /// already counted.
+    Start,
+}
+
+/// What a machine does that gave way.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum GiveWay<M> {
+    /// Nobody wants its permit any more.
+    Keep,
+    /// It is in line, and sleeps until `has_permit`; who got its permit, if
+    /// anybody, must be woken.
+    Sleep(Option<M>),
+}
+
+/// The processors of one runtime.
+///
+/// Invariants
+/// 1. `free + held + in hand = total + owed`: every permit is free, held by
+///    one seat, or in the hand of a retaker or a starter. It moves under the
+///    lock only.
+/// 2. While somebody is in line, no permit is free.
+/// 3. A machine is in at most one of the two lists, and `place` says which.
+/// 4. The line is FIFO: a granted permit goes to who has waited longest.
+/// 5. The census shows `free` as it is when the lock is released.
+#[derive(Debug)]
+pub(crate) struct Processors<M> {
+    pub(crate) census: Census,
+    /// Machines in line plus permits owed: holders give up at their slice
+    /// end while this is not zero.
+    wanted: AtomicUsize,
+    /// `book.total`, for limits.
+    total: AtomicUsize,
+    book: Mutex<Book<M>>,
+}
+
+#[derive(Debug)]
+struct Book<M> {
+    total: usize,
+    free: usize,
+    /// Permits to be withdrawn as their holders come by.
+    owed: usize,
+    line: VecDeque<M>,
+    idle: Vec<M>,
+}
+
+impl<M: Member> Processors<M> {
+    pub(crate) fn new(total: usize) -> Self {
+        let census = Census::new();
+        census.set_free(0, total);
+        Self {
+            census,
+            wanted: AtomicUsize::new(0),
+            total: AtomicUsize::new(total),
+            book: Mutex::new(Book {
+                total,
+                free: total,
+                owed: 0,
+                line: VecDeque::new(),
+                idle: Vec::new(),
+            }),
+        }
+    }
+
+    /// How many there are.
+    pub(crate) fn total(&self) -> usize {
+        // ORDER: Relaxed: a number to show and to limit by.
+        self.total.load(Relaxed)
+    }
+
+    /// Whether a holder should give up its permit at its slice end.
+    #[inline]
+    pub(crate) fn is_wanted(&self) -> bool {
+        // ORDER: Relaxed: looked at again and again.
+        self.wanted.load(Relaxed) != 0
+    }
+
+    /// Takes a permit for `machine` if one is free.
+    #[must_use]
+    pub(crate) fn try_acquire(&self, machine: &M) -> bool {
+        self.with(|book| book.take_free(machine))
+    }
+
+    /// Takes a permit for `machine`, or puts it in line. On `false` it must
+    /// sleep until `has_permit`.
+    #[must_use]
+    pub(crate) fn acquire_or_line_up(&self, machine: &M) -> bool {
+        self.with(|book| {
+            debug_assert!(machine.seat().place() != IDLE, "idle machines are called");
+            machine.seat().has_permit() || book.take_free(machine) || {
+                if machine.seat().place() == AWAKE {
+                    book.line_up(machine);
+                }
+                false
+            }
+        })
+    }
+
+    /// `machine` gives its permit up, if it still has it. Who gets it must
+    /// be woken.
+    #[must_use]
+    pub(crate) fn release(&self, machine: &M) -> Option<M> {
+        self.with(|book| {
+            if machine.seat().take() {
+                book.pass_on()
+            } else {
+                None
+            }
+        })
+    }
+
+    /// At the slice end, while permits are wanted: `machine` gives its own up
+    /// and lines up behind those who wait.
+    pub(crate) fn give_way(&self, machine: &M) -> GiveWay<M> {
+        self.with(|book| {
+            if book.line.is_empty() && book.owed == 0 || !machine.seat().take() {
+                return GiveWay::Keep;
+            }
+            let next = book.pass_on();
+            book.line_up(machine);
+            GiveWay::Sleep(next)
+        })
+    }
+
+    /// `machine` found no work: its permit is given up, it can be called.
+    /// Who gets the permit must be woken. The second look follows.
+    #[must_use]
+    pub(crate) fn go_idle(&self, machine: &M) -> Option<M> {
+        self.with(|book| {
+            let next = if machine.seat().take() {
+                book.pass_on()
+            } else {
+                None
+            };
+            debug_assert_eq!(machine.seat().place(), AWAKE);
+            machine.seat().set_place(IDLE);
+            book.idle.push(machine.clone());
+            next
+        })
+    }
+
+    /// `machine` woke or looked again by itself: it leaves the idle list and
+    /// takes a permit if one is free. Whether it has one now, by this or
+    /// because it was called meanwhile.
+    #[must_use]
+    pub(crate) fn leave_idle(&self, machine: &M) -> bool {
+        self.with(|book| {
+            if machine.seat().place() == IDLE {
+                book.remove_idle(machine);
+                return book.take_free(machine);
+            }
+            machine.seat().has_permit()
+        })
+    }
+
+    /// One machine for new work: the one that went idle last, with a permit.
+    pub(crate) fn call_for_work(&self) -> Call<M> {
+        self.with(|book| {
+            if book.free == 0 {
+                return Call::Nobody;
+            }
+            match book.pop_idle() {
+                Some(machine) => {
+                    let _had = book.take_free(&machine);
+                    Call::Wake(machine)
+                }
+                None => {
+                    book.free -= 1;
+                    Call::Start
+                }
+            }
+        })
+    }
+
+    /// A started machine sits down with the permit that `call_for_work` or
+    /// `retake` left in the caller's hand.
+    pub(crate) fn seat_started(&self, machine: &M) {
+        self.with(|_| machine.seat().grant());
+    }
+
+    /// The permit in the caller's hand was not used: it goes to who waits
+    /// longest, or is free. Who gets it must be woken.
+    #[must_use]
+    pub(crate) fn hand_back(&self) -> Option<M> {
+        self.with(Book::pass_on)
+    }
+
+    /// `machine` has work that it alone may run. On `true` it was asleep and
+    /// has a permit now: it must be woken. Else it is awake, or in line.
+    #[must_use]
+    pub(crate) fn call_home(&self, machine: &M) -> bool {
+        self.with(|book| {
+            if machine.seat().place() != IDLE {
+                return false;
+            }
+            book.remove_idle(machine);
+            if book.take_free(machine) {
+                return true;
+            }
+            book.line_up(machine);
+            false
+        })
+    }
+
+    /// Takes the permit of a stuck machine: it is in the caller's hand now.
+    #[must_use]
+    pub(crate) fn retake(&self, machine: &M) -> bool {
+        self.with(|_| machine.seat().take())
+    }
+
+    /// Gives the permit in the caller's hand to a machine that can use it:
+    /// who waits in line, else (if there is work to take) an idle one, else
+    /// the caller starts one.
+    pub(crate) fn place_retaken(&self, work: bool) -> Call<M> {
+        self.with(|book| {
+            if !book.line.is_empty() || !work || book.owed > 0 {
+                return book.pass_on().map_or(Call::Nobody, Call::Wake);
+            }
+            book.call_with_hand()
+        })
+    }
+
+    /// A permit beyond the total, to be withdrawn from whoever comes by: for
+    /// machines that will block at once.
+    pub(crate) fn lend(&self) -> Call<M> {
+        self.with(|book| {
+            book.owed += 1;
+            book.call_with_hand()
+        })
+    }
+
+    /// Whether no permit is in use.
+    pub(crate) fn are_all_free(&self) -> bool {
+        self.with(|book| book.free == book.total && book.owed == 0)
+    }
+
+    /// Makes an idle machine that `suits` one goroutine's own; it stays idle
+    /// until that comes.
+    pub(crate) fn claim_own(&self, suits: impl Fn(&M) -> bool) -> Option<M> {
+        self.with(|book| {
+            let found = book
+                .idle
+                .iter()
+                .find(|machine| !machine.seat().is_own() && suits(machine))?;
+            found.seat().set_own(true);
+            Some(found.clone())
+        })
+    }
+
+    /// Changes how many there are; returns how many there were, and who
+    /// must be woken.
+    #[must_use]
+    pub(crate) fn set_total(&self, total: usize) -> (usize, Vec<M>) {
+        self.with(|book| {
+            let was = book.total;
+            book.total = total;
+            // ORDER: Relaxed: a number to show and to limit by.
+            self.total.store(total, Relaxed);
+            let mut wake = Vec::new();
+            for _ in was..total {
+                wake.extend(book.pass_on());
+            }
+            for _ in total..was {
+                if book.free > 0 {
+                    book.free -= 1;
+                } else {
+                    book.owed += 1;
+                }
+            }
+            (was, wake)
+        })
+    }
+
+    fn with<R>(&self, f: impl FnOnce(&mut Book<M>) -> R) -> R {
+        let mut book = self.book.lock();
+        let free = book.free;
+        let result = f(&mut book);
+        self.census.set_free(free, book.free);
+        // ORDER: Relaxed: looked at again and again.
+        self.wanted.store(book.line.len() + book.owed, Relaxed);
+        result
+    }
+}
+
+impl<M: Member> Book<M> {
+    fn take_free(&mut self, machine: &M) -> bool {
+        if self.free == 0 {
+            return false;
+        }
+        self.free -= 1;
+        machine.seat().grant();
+        true
+    }
+
+    fn line_up(&mut self, machine: &M) {
+        debug_assert_eq!(self.free, 0, "lined up beside a free permit");
+        machine.seat().set_place(IN_LINE);
+        self.line.push_back(machine.clone());
+    }
+
+    fn pass_on(&mut self) -> Option<M> {
+        if self.owed > 0 {
+            self.owed -= 1;
+            return None;
+        }
+        let Some(next) = self.line.pop_front() else {
+            self.free += 1;
+            return None;
+        };
+        next.seat().set_place(AWAKE);
+        next.seat().grant();
+        Some(next)
+    }
+
+    /// The machine that went idle last, unless it is somebody's own.
+    fn pop_idle(&mut self) -> Option<M> {
+        let at = self.idle.iter().rposition(|m| !m.seat().is_own())?;
+        let machine = self.idle.remove(at);
+        machine.seat().set_place(AWAKE);
+        Some(machine)
+    }
+
+    fn call_with_hand(&mut self) -> Call<M> {
+        match self.pop_idle() {
+            Some(machine) => {
+                machine.seat().grant();
+                Call::Wake(machine)
+            }
+            None => Call::Start,
+        }
+    }
+
+    fn remove_idle(&mut self, machine: &M) {
+        if let Some(at) = self.idle.iter().rposition(|other| other == machine) {
+            self.idle.remove(at);
+        }
+        machine.seat().set_place(AWAKE);
+    }
+}

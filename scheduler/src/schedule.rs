@@ -1,0 +1,431 @@
+//! The loop of a machine: find, run, put away; and where a goroutine goes
+//! that is runnable again.
+
+use crate::clock;
+use crate::find_work;
+use crate::goroutine::{self, Header, Runnable};
+use crate::handoff;
+use crate::idle::{Bed, Census};
+use crate::machine::{self, Here, Machine, bump, take_flag};
+use crate::park::Parker;
+use crate::processor::GiveWay;
+use crate::roll;
+use crate::scheduler::Scheduler;
+use crate::shim::{Relaxed, Release};
+use crate::state::Woken;
+use crate::switch::{Coroutine, Left};
+use crate::trace;
+use std::ptr::{self, NonNull};
+use std::thread;
+use std::time::Duration;
+
+/// Runs goroutines until the scheduler stops.
+pub(crate) fn run(here: Here) {
+    let scheduler = here.scheduler();
+    wake_to_work(here);
+    while !scheduler.is_stopping() {
+        if !here.seat.has_permit() && !get_permit(here) {
+            continue;
+        }
+        match find_work::find(here) {
+            Some(runnable) => execute(here, runnable),
+            None => rest(here),
+        }
+    }
+    here.own().stacks.borrow_mut().drain();
+}
+
+/// Resumes a goroutine and puts it away when it comes back.
+fn execute(here: Here, runnable: Runnable) {
+    let own = here.own();
+    if own.is_searching.get() {
+        end_search(here, true);
+    }
+    if here.is_slice_over.load(Relaxed) {
+        // ORDER: Relaxed, both: a hint of the monitor's, for the last slice.
+        here.is_slice_over.store(false, Relaxed);
+    }
+    let ptr = runnable.into_header();
+    // SAFETY: the scheduler's reference keeps it until `end`.
+    let header = unsafe { ptr.as_ref() };
+    let mut woken = header.state.run();
+    // SAFETY: 1. ours, since we took it from a queue.
+    let coroutine = unsafe { header.coroutine() };
+    if coroutine.is_none() && !begin(here, ptr) {
+        return;
+    }
+    let Some(coroutine) = coroutine else {
+        crate::fatal::fatal!("goroutine {} has no stack to run on", header.id())
+    };
+    trace::run(header, here.number);
+    own.current.set(ptr.as_ptr());
+    // ORDER: Relaxed, these four: the monitor watches over milliseconds.
+    let tick = here.tick.load(Relaxed);
+    here.running.store(header.id().get(), Relaxed);
+    here.tick.store(tick + 1, Relaxed);
+    let left = loop {
+        match coroutine.resume(woken) {
+            Left::Parks(hold) if !header.state.park(hold) => woken = Woken::Due,
+            left => break left,
+        }
+    };
+    // Parked, it may run elsewhere by now, or be gone.
+    own.current.set(ptr::null());
+    here.tick.store(tick + 2, Relaxed);
+    match left {
+        Left::Parks(_) => {}
+        Left::Yields => {
+            header.state.yield_now();
+            // SAFETY: 1. it is off its stack and in no queue: ours.
+            put_last(here, unsafe { machine::runnable(ptr) });
+        }
+        Left::Ended => end(here, ptr),
+    }
+}
+
+/// Gives a new goroutine its home and its stack. `false`: there is none to
+/// be had, and it has ended.
+fn begin(here: Here, ptr: NonNull<Header>) -> bool {
+    // SAFETY: ours, and alive.
+    let header = unsafe { ptr.as_ref() };
+    if header.home().is_none() && !here.scheduler().is_migrating() {
+        header.set_home(Some(here.ptr()));
+        bump(&here.homes);
+    }
+    let stack = match here.own().stacks.borrow_mut().take(header.stack_size()) {
+        Ok(stack) => stack,
+        Err(error) => {
+            let message = format!("{} got no stack: {error}", goroutine::Described(header));
+            eprintln!("raddle: {message}");
+            // SAFETY: 1. ours, never begun.
+            unsafe { goroutine::give_up(ptr, Box::new(message)) };
+            header.state.finish();
+            // SAFETY: 1. the scheduler's own count.
+            unsafe { Header::drop_ref(ptr) };
+            return false;
+        }
+    };
+    roll::enter(stack.owner(), ptr);
+    // SAFETY: 1. the scheduler's reference is kept until the end.
+    let new = unsafe { Coroutine::new(stack, ptr, goroutine::body) };
+    // SAFETY: 1. ours.
+    *unsafe { header.coroutine() } = Some(new);
+    true
+}
+
+fn end(here: Here, ptr: NonNull<Header>) {
+    // SAFETY: the scheduler's reference is dropped below.
+    let header = unsafe { ptr.as_ref() };
+    header.state.finish();
+    // SAFETY: 1. ours: it has ended here.
+    if let Some(coroutine) = unsafe { header.coroutine() }.take() {
+        let stack = coroutine.into_stack();
+        roll::leave(stack.owner());
+        here.own().stacks.borrow_mut().put(stack);
+    }
+    if header.home() == Some(here.ptr()) {
+        leave_home(here);
+    }
+    // SAFETY: 1. the scheduler's own count.
+    unsafe { Header::drop_ref(ptr) };
+}
+
+/// One goroutine fewer is at home here; a machine that was its own is like
+/// any other again when the last has gone.
+fn leave_home(here: Here) {
+    // ORDER: Relaxed: the machine alone writes it.
+    let left = here.homes.load(Relaxed).saturating_sub(1);
+    // ORDER: Relaxed: read under the lock of the book while we sleep.
+    here.homes.store(left, Relaxed);
+    if left == 0 && here.seat.is_own() {
+        here.seat.set_own(false);
+    }
+}
+
+/// To the end of the queue it belongs to.
+fn put_last(here: Here, runnable: Runnable) {
+    match runnable.header().home() {
+        None => here.own().queue.push(runnable),
+        Some(home) if home == here.ptr() => here.own().at_home.borrow_mut().push_back(runnable),
+        Some(home) => send_home(home, runnable),
+    }
+}
+
+/// A goroutine is runnable again: where it will be found. From any thread.
+pub(crate) fn ready(runnable: Runnable) {
+    let header = runnable.header();
+    trace::unpark(header);
+    let Some(here) = machine::here().filter(|here| header.belongs_to(here.scheduler())) else {
+        // Once it is queued the goroutine may run and end, and its runtime
+        // with it, were it not for the visit.
+        let visit = Visit::begin(header.scheduler());
+        match header.home() {
+            Some(home) => send_home(home, runnable),
+            None => inject(visit.scheduler(), runnable),
+        }
+        return;
+    };
+    match header.home() {
+        Some(home) if home == here.ptr() => {
+            let own = here.own();
+            if let Some(earlier) = own.next_at_home.replace(Some(runnable)) {
+                own.at_home.borrow_mut().push_back(earlier);
+            }
+        }
+        Some(home) => send_home(home, runnable),
+        None if here.takes_all_work() => {
+            if let Some(earlier) = here.offered.next.put(runnable.into_header()) {
+                // SAFETY: 1. out of the slot, so ours.
+                here.own().queue.push(unsafe { machine::runnable(earlier) });
+            }
+            here.scheduler().hint_work();
+        }
+        None => inject(here.scheduler(), runnable),
+    }
+}
+
+/// A thread that is none of a scheduler's own works on it: it is not freed
+/// before that ends.
+pub(crate) struct Visit(NonNull<Scheduler>);
+
+impl Visit {
+    /// `scheduler` is alive now, by a goroutine of its that cannot end yet.
+    pub(crate) fn begin(scheduler: &Scheduler) -> Self {
+        // ORDER: Relaxed: ordered before the end of the visit by program
+        // order, and that before the free by Release and Acquire.
+        scheduler.visitors.fetch_add(1, Relaxed);
+        Self(scheduler.ptr())
+    }
+
+    fn scheduler(&self) -> &Scheduler {
+        // SAFETY: it waits for the visit's end.
+        unsafe { self.0.as_ref() }
+    }
+}
+
+impl Drop for Visit {
+    fn drop(&mut self) {
+        // ORDER: Release pairs with `Scheduler::stop`.
+        self.scheduler().visitors.fetch_sub(1, Release);
+    }
+}
+
+/// To the queue everyone shares.
+pub(crate) fn inject(scheduler: &Scheduler, runnable: Runnable) {
+    scheduler.injector.push(runnable);
+    scheduler.call_for_work();
+}
+
+/// Into its home's inbox.
+pub(crate) fn send_home(home: NonNull<Machine>, runnable: Runnable) {
+    // SAFETY: a machine outlives the goroutines at home there.
+    let home = unsafe { home.as_ref() };
+    let reference = machine::MachineRef::of(home);
+    // SAFETY: 1. ours; alive until it has run.
+    unsafe { home.inbox.push(runnable.into_header()) };
+    if home.sleep.needs_call() && home.scheduler().processors.call_home(&reference) {
+        home.call();
+    }
+}
+
+/// The end of a search for work; `found` some. The last searcher to find
+/// some calls the next one if there is more.
+pub(crate) fn end_search(here: Here, found: bool) {
+    let own = here.own();
+    let scheduler = here.scheduler();
+    own.is_searching.set(false);
+    if own.may_take_now.replace(false) {
+        scheduler.was_worth_the_call(found);
+    }
+    let was_last = scheduler.processors.census.stop_searching();
+    if found && was_last && find_work::sees_work(here) {
+        scheduler.call_for_work();
+    }
+}
+
+/// Without a permit: what is stealable is left to others, what is not waits
+/// for a permit. Whether the machine has one now.
+#[cold]
+fn get_permit(here: Here) -> bool {
+    let scheduler = here.scheduler();
+    let own = here.own();
+    if own.is_searching.get() {
+        end_search(here, false);
+    }
+    handoff::no_longer_excess(here);
+    find_work::run_timers(here, clock::now());
+    find_work::empty_inbox(here);
+    let me = here.machine();
+    if !own.at_home.borrow().is_empty() {
+        if scheduler.processors.acquire_or_line_up(&me) {
+            return true;
+        }
+        sleep_in_line(here);
+        return here.seat.has_permit();
+    }
+    if scheduler.processors.census.looks_free()
+        && find_work::sees_work(here)
+        && scheduler.processors.try_acquire(&me)
+    {
+        return true;
+    }
+    // Others look into the injector now and then, but not here.
+    while let Some(runnable) = find_work::take_offered(here) {
+        inject(scheduler, runnable);
+    }
+    rest(here);
+    here.seat.has_permit()
+}
+
+/// Sleeps until a permit is granted; due timers run meanwhile.
+fn sleep_in_line(here: Here) {
+    while !here.seat.has_permit() && !here.scheduler().is_stopping() {
+        if here.sleep.announce(Bed::Word) {
+            Census::before_second_look();
+            if !here.seat.has_permit() && !here.scheduler().is_stopping() {
+                sleep_on_word(here);
+            }
+        }
+        here.sleep.wake_up();
+        find_work::run_timers(here, clock::now());
+    }
+    wake_to_work(here);
+}
+
+/// Nothing to do: gives the permit up and sleeps until called, or until the
+/// first of its timers.
+fn rest(here: Here) {
+    let scheduler = here.scheduler();
+    let own = here.own();
+    if own.is_searching.get() {
+        end_search(here, false);
+    }
+    let me = here.machine();
+    let bed = if scheduler.netpoll.try_take_role() {
+        Bed::Poll
+    } else {
+        Bed::Word
+    };
+    if here.sleep.announce(bed) {
+        if let Some(next) = scheduler.processors.go_idle(&me) {
+            next.call();
+        }
+        Census::before_second_look();
+        let stay = here.inbox.is_empty()
+            && !scheduler.is_stopping()
+            && !(scheduler.processors.census.looks_free()
+                && !here.seat.is_own()
+                && find_work::sees_work(here));
+        if stay {
+            match bed {
+                Bed::Word => sleep_on_word(here),
+                Bed::Poll => scheduler.netpoll.wait(first_timer(here)),
+            }
+        }
+        here.sleep.wake_up();
+        let _has_permit = scheduler.processors.leave_idle(&me);
+    } else {
+        here.sleep.wake_up();
+    }
+    if bed == Bed::Poll {
+        scheduler.netpoll.leave_role();
+    }
+    wake_to_work(here);
+}
+
+/// After a sleep: counts as searching if the caller said so, and looks at
+/// its timers first.
+fn wake_to_work(here: Here) {
+    let own = here.own();
+    own.upkeep_in.set(0);
+    if take_flag(&here.is_summoned) {
+        own.is_searching.set(true);
+        own.may_take_now.set(true);
+    }
+    here.scheduler().monitor.call_if_asleep();
+}
+
+fn first_timer(here: Here) -> Option<u64> {
+    match here.timers.earliest() {
+        u64::MAX => None,
+        deadline => Some(deadline),
+    }
+}
+
+fn sleep_on_word(here: Here) {
+    while !here.sleep.is_called() {
+        match first_timer(here) {
+            None => thread::park(),
+            Some(deadline) => match deadline.checked_sub(clock::now()) {
+                None | Some(0) => return,
+                Some(left) => thread::park_timeout(Duration::from_nanos(left)),
+            },
+        }
+    }
+}
+
+/// At a slice's end, while others want a permit: behind them in line.
+pub(crate) fn give_way(here: Here) {
+    let me = here.machine();
+    if let GiveWay::Sleep(next) = here.scheduler().processors.give_way(&me) {
+        if let Some(next) = next {
+            next.call();
+        }
+        sleep_in_line(here);
+    }
+}
+
+/// Wakes those whose timers were due.
+pub(crate) fn unpark_all(due: &mut Vec<Parker>) {
+    for parker in due.drain(..) {
+        parker.unpark();
+    }
+}
+
+/// Lets others run.
+///
+/// # Blocking
+/// Goes to the end of its machine's queue; returns at once when nobody waits
+/// there. On an OS thread it is `std::thread::yield_now`.
+///
+/// # Go
+/// `runtime.Gosched`.
+pub fn yield_now() {
+    let Some(here) = machine::here() else {
+        return thread::yield_now();
+    };
+    let own = here.own();
+    if own.current.get().is_null() {
+        return thread::yield_now();
+    }
+    let upkeep_in = own.upkeep_in.get();
+    if upkeep_in > 1 && find_work::is_alone(here) {
+        own.upkeep_in.set(upkeep_in - 1);
+        return;
+    }
+    yield_slowly();
+}
+
+/// The rest of `yield_now`, which leaves the stack.
+fn yield_slowly() {
+    let _turn = machine::leave(Left::Yields);
+    let doomed = machine::with_current_goroutine(|header| {
+        header.is_some_and(|header| header.scheduler().is_doomed())
+    });
+    if doomed && !thread::panicking() {
+        std::panic::resume_unwind(Box::new(goroutine::Shutdown));
+    }
+}
+
+/// At the start of every call that may park: yields if the slice is over.
+#[inline]
+pub fn checkpoint() {
+    let over = machine::here().is_some_and(|here| {
+        // ORDER: Relaxed: a hint of the monitor's.
+        here.is_slice_over.load(Relaxed) && !here.own().current.get().is_null()
+    });
+    if over {
+        yield_slowly();
+    }
+}
+

@@ -1,0 +1,549 @@
+//! What the machines of one runtime share, its start and its end.
+
+use crate::clock;
+use crate::config::{Config, PanicPolicy};
+use crate::goroutine::Runnable;
+use crate::injector::Injector;
+use crate::machine::{self, Machine, MachineRef, bump};
+use crate::monitor::Monitor;
+use crate::netpoll::Netpoll;
+use crate::processor::{Call, Processors};
+use crate::roll;
+use crate::schedule;
+use crate::shim::fixed::{AtomicBool, AtomicU64, AtomicUsize};
+use crate::shim::{AcqRel, Acquire, Mutex, Relaxed, Release};
+use crate::trace;
+use std::collections::VecDeque;
+use std::io;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+/// One runtime's scheduler. Freed when its handle is dropped and its last
+/// thread has ended; never before its last goroutine.
+pub struct Scheduler {
+    config: Config,
+    stack_size: usize,
+    pub(crate) processors: Processors<MachineRef>,
+    pub(crate) injector: Injector,
+    /// Unstarted goroutines held back while busy machines are over their
+    /// number (`admit`).
+    pub(crate) held: Mutex<VecDeque<Runnable>>,
+    pub(crate) held_len: AtomicUsize,
+    /// Machines that run a goroutine without a permit, busy.
+    pub(crate) excess: AtomicUsize,
+    /// How many unstarted goroutines may begin all the same.
+    pub(crate) company: AtomicUsize,
+    pub(crate) netpoll: Netpoll,
+    machines: Mutex<Vec<Arc<Machine>>>,
+    pub(crate) machines_version: AtomicUsize,
+    threads: Mutex<Vec<thread::JoinHandle<()>>>,
+    /// Nanoseconds, as of the monitor's last tick.
+    pub(crate) coarse: AtomicU64,
+    /// No machine is called for fresh work before this coarse time.
+    pub(crate) next_call: AtomicU64,
+    pub(crate) call_gap: AtomicU64,
+    spawned_outside: AtomicU64,
+    ended_outside: AtomicU64,
+    /// Threads of others at work here.
+    pub(crate) visitors: AtomicUsize,
+    doomed: AtomicBool,
+    stopping: AtomicBool,
+    pub(crate) monitor: Monitor,
+}
+
+/// The owner's handle to a scheduler.
+pub struct Runtime {
+    /// Gone once shut down.
+    scheduler: Option<Arc<Scheduler>>,
+}
+
+impl Scheduler {
+    fn new(config: Config) -> io::Result<Arc<Self>> {
+        let processors = config.effective_max_procs();
+        let stack_size = config.effective_stack_size();
+        crate::overflow::install();
+        roll::describe_overflows();
+        Ok(Arc::new(Self {
+            config,
+            stack_size,
+            processors: Processors::new(processors),
+            injector: Injector::new(),
+            held: Mutex::new(VecDeque::new()),
+            held_len: AtomicUsize::new(0),
+            excess: AtomicUsize::new(0),
+            company: AtomicUsize::new(0),
+            netpoll: Netpoll::new()?,
+            machines: Mutex::new(Vec::new()),
+            machines_version: AtomicUsize::new(0),
+            threads: Mutex::new(Vec::new()),
+            coarse: AtomicU64::new(clock::now()),
+            next_call: AtomicU64::new(0),
+            call_gap: AtomicU64::new(0),
+            spawned_outside: AtomicU64::new(0),
+            ended_outside: AtomicU64::new(0),
+            visitors: AtomicUsize::new(0),
+            doomed: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            monitor: Monitor::new(),
+        }))
+    }
+
+    pub(crate) fn ptr(&self) -> NonNull<Self> {
+        NonNull::from(self)
+    }
+
+    /// The stack size of goroutines that did not ask for another, in bytes.
+    pub fn stack_size(&self) -> usize {
+        self.stack_size
+    }
+
+    /// Whether goroutines move between machines.
+    pub fn is_migrating(&self) -> bool {
+        self.config.migrate
+    }
+
+    pub(crate) fn aborts_on_panic(&self) -> bool {
+        self.config.panic == PanicPolicy::Abort
+    }
+
+    pub(crate) fn max_threads(&self) -> usize {
+        self.config.max_threads
+    }
+
+    pub(crate) fn is_doomed(&self) -> bool {
+        // ORDER: Acquire pairs with `doom`.
+        self.doomed.load(Acquire)
+    }
+
+    pub(crate) fn is_stopping(&self) -> bool {
+        // ORDER: Acquire pairs with `stop`.
+        self.stopping.load(Acquire)
+    }
+
+    pub(crate) fn coarse_ms(&self) -> u32 {
+        // ORDER: Relaxed: a time to show.
+        u32::try_from(self.coarse.load(Relaxed) / 1_000_000).unwrap_or(u32::MAX)
+    }
+
+    /// How many processors there are.
+    pub fn max_procs(&self) -> usize {
+        self.processors.total()
+    }
+
+    /// Changes how many processors there are, at least 1; returns the old
+    /// number.
+    pub fn set_max_procs(&self, n: usize) -> usize {
+        let (was, wake) = self.processors.set_total(n.max(1));
+        for machine in wake {
+            machine.call();
+        }
+        for _ in was..n {
+            self.call_for_work();
+        }
+        was
+    }
+
+    /// How many goroutines are alive, the runtime's own helpers apart.
+    pub fn num_goroutines(&self) -> usize {
+        let machines = self.machines.lock();
+        // Ended ones first: the difference may be too great for a moment,
+        // never too small.
+        // ORDER: Acquire pairs with `bump`, and so do those below.
+        let mut ended = self.ended_outside.load(Acquire);
+        for machine in machines.iter() {
+            ended += machine.ended.load(Acquire); // ORDER: as above.
+        }
+        // ORDER: as above.
+        let mut spawned = self.spawned_outside.load(Acquire);
+        for machine in machines.iter() {
+            spawned += machine.spawned.load(Acquire); // ORDER: as above.
+        }
+        usize::try_from(spawned.saturating_sub(ended)).unwrap_or(usize::MAX)
+    }
+
+    pub(crate) fn count_spawned(&self) {
+        match machine::here() {
+            Some(here) if here.scheduler == self.ptr() => bump(&here.spawned),
+            // ORDER: Release pairs with `num_goroutines`.
+            _ => drop(self.spawned_outside.fetch_add(1, Release)),
+        }
+    }
+
+    pub(crate) fn count_ended(&self) {
+        match machine::here() {
+            Some(here) if here.scheduler == self.ptr() => bump(&here.ended),
+            // ORDER: as above.
+            _ => drop(self.ended_outside.fetch_add(1, Release)),
+        }
+    }
+
+    /// The machines as of now.
+    pub(crate) fn machines(&self) -> Vec<Arc<Machine>> {
+        self.machines.lock().clone()
+    }
+
+    /// There is new work for whoever is free; the caller has put it where a
+    /// search finds it.
+    pub(crate) fn call_for_work(&self) {
+        if !self.processors.census.claim_call() {
+            return;
+        }
+        match self.processors.call_for_work() {
+            Call::Nobody => {
+                self.processors.census.stop_searching();
+            }
+            Call::Wake(machine) => {
+                summon(&machine);
+                machine.call();
+            }
+            Call::Start => self.start_called(),
+        }
+    }
+
+    /// As `call_for_work`, after a push to the caller's own queue, where it
+    /// will come to it by itself: not more often than pays.
+    #[inline]
+    pub(crate) fn hint_work(&self) {
+        if self.processors.census.looks_callable() {
+            self.hint_work_slowly();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn hint_work_slowly(&self) {
+        // ORDER: Relaxed: a limit of rate; two callers at once do no harm.
+        let now = self.coarse.load(Relaxed);
+        // ORDER: as above.
+        if now < self.next_call.load(Relaxed) {
+            return;
+        }
+        // ORDER: as above.
+        let gap = self.call_gap.load(Relaxed).max(MIN_GAP);
+        // ORDER: as above.
+        self.next_call.store(now + gap, Relaxed);
+        self.call_for_work();
+    }
+
+    /// A machine that was called says whether there was work for it.
+    pub(crate) fn was_worth_the_call(&self, found: bool) {
+        // ORDER: Relaxed: a limit of rate.
+        let gap = self.call_gap.load(Relaxed).max(MIN_GAP);
+        let gap = if found { MIN_GAP } else { (gap * 2).min(MAX_GAP) };
+        // ORDER: as above.
+        self.call_gap.store(gap, Relaxed);
+    }
+
+    /// Starts a machine with the permit in the caller's hand, counted as
+    /// searching.
+    pub(crate) fn start_called(&self) {
+        match self.start_machine(|machine| {
+            summon(&machine);
+            self.processors.seat_started(&machine);
+        }) {
+            Ok(_) => {}
+            Err(_out_of_threads) => {
+                self.processors.census.stop_searching();
+                self.hand_back();
+            }
+        }
+    }
+
+    pub(crate) fn hand_back(&self) {
+        if let Some(machine) = self.processors.hand_back() {
+            machine.call();
+        }
+    }
+
+    /// Starts the thread of a new machine; `prepare` sees the machine first.
+    pub(crate) fn start_machine(
+        &self,
+        prepare: impl FnOnce(MachineRef),
+    ) -> io::Result<MachineRef> {
+        let machine = self.add_machine()?;
+        let reference = MachineRef::of(&machine);
+        prepare(reference);
+        trace::start_machine(machine.number);
+        // SAFETY: `self` lies in the Arc made by `new`, which a caller in
+        // this runtime keeps.
+        let scheduler = unsafe { self.to_arc() };
+        let thread = thread::Builder::new()
+            .name(format!("raddle-{}", machine.number))
+            .spawn(move || {
+                crate::overflow::on_this_thread();
+                let here = machine::become_machine(&machine);
+                schedule::run(here);
+                machine::cease_to_be_machine();
+                drop(scheduler);
+            })?;
+        self.threads.lock().push(thread);
+        Ok(reference)
+    }
+
+    /// A machine for one goroutine: an idle one that nobody has a home on,
+    /// or a new one.
+    pub(crate) fn machine_of_its_own(&self) -> io::Result<MachineRef> {
+        // ORDER: Relaxed: an idle machine's count stands still.
+        let nobody = |machine: &MachineRef| machine.homes.load(Relaxed) == 0;
+        let machine = match self.processors.claim_own(nobody) {
+            Some(machine) => machine,
+            None => self.start_machine(|machine| machine.seat.set_own(true))?,
+        };
+        // ORDER: Relaxed: nobody else writes it before the goroutine comes.
+        machine.homes.store(1, Relaxed);
+        Ok(machine)
+    }
+
+    fn add_machine(&self) -> io::Result<Arc<Machine>> {
+        let mut machines = self.machines.lock();
+        if machines.len() >= self.max_threads() {
+            return Err(io::Error::other(format!(
+                "raddle has {} threads, as many as max_threads allows",
+                machines.len()
+            )));
+        }
+        let machine = Machine::new(machines.len(), self.ptr());
+        machines.push(machine.clone());
+        // ORDER: Release: who sees the number finds the machine in the list.
+        self.machines_version.store(machines.len(), Release);
+        Ok(machine)
+    }
+
+    /// # Safety
+    /// 1. `self` lies in an Arc that is alive.
+    unsafe fn to_arc(&self) -> Arc<Self> {
+        // SAFETY: 1.
+        unsafe { Arc::increment_strong_count(self) };
+        // SAFETY: 1. with the count just added.
+        unsafe { Arc::from_raw(self) }
+    }
+
+    /// Whether anything is runnable that any machine could take.
+    pub(crate) fn has_work_for_any(&self) -> bool {
+        !self.injector.is_empty()
+            || self.has_held()
+            || self.machines.lock().iter().any(|machine| machine.offers_work())
+    }
+
+    /// Whether held goroutines may begin now.
+    pub(crate) fn has_held(&self) -> bool {
+        // ORDER: Relaxed: the lock decides; before sleep a fence stands
+        // between (idle.rs).
+        self.held_len.load(Relaxed) > 0 && {
+            let free = self.processors.census.free_now();
+            // ORDER: Relaxed, both: limits, adjusted every few milliseconds.
+            self.excess.load(Relaxed) < free.max(1) || self.company.load(Relaxed) > 0
+        }
+    }
+
+    /// Whether as many machines are busy as there are processors, counting
+    /// those that run without a permit; asked by one that has one.
+    fn is_full(&self) -> bool {
+        // ORDER: Relaxed: a limit, adjusted every few milliseconds.
+        self.excess.load(Relaxed) > self.processors.census.free_now()
+    }
+
+    /// Whether `runnable` may begin: started ones always; while machines run
+    /// without a permit, others only as the monitor gives leave, so that a
+    /// thousand busy goroutines do not become a thousand threads.
+    #[inline]
+    pub(crate) fn admit(&self, runnable: Runnable) -> Option<Runnable> {
+        // ORDER: Relaxed: a limit, adjusted every few milliseconds.
+        if self.excess.load(Relaxed) == 0 {
+            return Some(runnable);
+        }
+        self.admit_slowly(runnable)
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn admit_slowly(&self, runnable: Runnable) -> Option<Runnable> {
+        if runnable.header().has_started() || !self.is_full() || self.take_company() {
+            return Some(runnable);
+        }
+        let mut held = self.held.lock();
+        held.push_back(runnable);
+        // ORDER: Release: counted under the lock.
+        self.held_len.store(held.len(), Release);
+        None
+    }
+
+    fn take_company(&self) -> bool {
+        // ORDER: AcqRel, Relaxed: a count of leaves, nothing hangs on it.
+        self.company
+            .fetch_update(AcqRel, Relaxed, |n| n.checked_sub(1))
+            .is_ok()
+    }
+
+    /// One that was held back and may begin now.
+    pub(crate) fn take_held(&self) -> Option<Runnable> {
+        // ORDER: Relaxed: mostly none.
+        if self.held_len.load(Relaxed) == 0 {
+            return None;
+        }
+        if self.is_full() && !self.take_company() {
+            return None;
+        }
+        let mut held = self.held.lock();
+        let oldest = held.pop_front();
+        // ORDER: Release: counted under the lock.
+        self.held_len.store(held.len(), Release);
+        oldest
+    }
+}
+
+/// A called machine counts as searching when it wakes.
+pub(crate) fn summon(machine: &Machine) {
+    // ORDER: Release pairs with the machine's look at it after its wake.
+    machine.is_summoned.store(true, Release);
+}
+
+/// The least and the most time between two calls for fresh work.
+const MIN_GAP: u64 = 200_000;
+const MAX_GAP: u64 = 10_000_000;
+
+impl Runtime {
+    /// Builds a scheduler; machines start as work comes.
+    ///
+    /// # Errors
+    /// What the operating system says when it refuses a thread or a
+    /// descriptor.
+    pub fn new(config: Config) -> io::Result<Self> {
+        let scheduler = Scheduler::new(config)?;
+        scheduler.monitor.start(&scheduler)?;
+        Ok(Self {
+            scheduler: Some(scheduler),
+        })
+    }
+
+    /// The scheduler itself.
+    #[must_use]
+    pub fn scheduler(&self) -> &Arc<Scheduler> {
+        match &self.scheduler {
+            Some(scheduler) => scheduler,
+            None => crate::fatal::fatal!("a runtime was used after its shutdown"),
+        }
+    }
+
+    /// The calling thread becomes the first machine, with a processor, and
+    /// runs goroutines until the process ends.
+    pub fn run_here(&self) -> ! {
+        let scheduler = self.scheduler();
+        match scheduler.add_machine() {
+            Ok(machine) => {
+                let here = machine::become_machine(&machine);
+                schedule::run(here)
+            }
+            Err(error) => crate::fatal::fatal!("no first machine: {error}"),
+        }
+        crate::fatal::fatal!("the default runtime was stopped")
+    }
+
+    /// Dooms every goroutine and waits for their end, for `grace` at most
+    /// (for ever if none; then a line is printed after a second). Returns how
+    /// many are left: they are leaked, with their threads.
+    pub fn shut_down(mut self, grace: Option<Duration>) -> usize {
+        self.scheduler
+            .take()
+            .map_or(0, |scheduler| shut_down(scheduler, grace))
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        if let Some(scheduler) = self.scheduler.take() {
+            let _left = shut_down(scheduler, None);
+        }
+    }
+}
+
+fn shut_down(scheduler: Arc<Scheduler>, grace: Option<Duration>) -> usize {
+    let inside = machine::here().is_some_and(|here| {
+        here.scheduler == scheduler.ptr() && !here.own().current.get().is_null()
+    });
+    assert!(
+        !inside,
+        "a Runtime was dropped by one of its own goroutines, which it would wait for"
+    );
+    // ORDER: Release: who sees the doom sees what came before it.
+    scheduler.doomed.store(true, Release);
+    let begin = clock::now();
+    let mut warned = false;
+    loop {
+        // Again and again: a goroutine that parks behind our back is found
+        // by the next round.
+        roll::doom_all(&scheduler);
+        scheduler.release_held();
+        let left = scheduler.num_goroutines();
+        if left == 0 {
+            break;
+        }
+        let waited = Duration::from_nanos(clock::now() - begin);
+        if grace.is_some_and(|grace| waited >= grace) {
+            // Their stacks, their threads and all of this stay.
+            std::mem::forget(scheduler);
+            return left;
+        }
+        if grace.is_none() && !warned && waited > Duration::from_secs(1) {
+            warned = true;
+            eprintln!("raddle: dropping a Runtime waits for {left} goroutines that do not end:");
+            for goroutine in roll::all_of(&scheduler) {
+                eprintln!("  {}", roll::line(&goroutine));
+            }
+        }
+        thread::sleep(Duration::from_micros(if waited < Duration::from_millis(5) {
+            50
+        } else {
+            1000
+        }));
+    }
+    scheduler.stop();
+    0
+}
+
+impl Scheduler {
+    /// At shutdown nobody is held back.
+    fn release_held(&self) {
+        let held: Vec<_> = {
+            let mut held = self.held.lock();
+            // ORDER: Release: counted under the lock.
+            self.held_len.store(0, Release);
+            held.drain(..).collect()
+        };
+        // ORDER: Relaxed: a limit.
+        self.company.fetch_add(held.len(), Relaxed);
+        for runnable in held {
+            self.injector.push(runnable);
+            self.call_for_work();
+        }
+    }
+
+    /// Ends every thread. No goroutine is left.
+    fn stop(&self) {
+        // ORDER: Release pairs with `is_stopping`.
+        self.stopping.store(true, Release);
+        self.monitor.call();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        for machine in self.machines() {
+            machine.call();
+        }
+        for thread in threads {
+            let _ended = thread.join();
+        }
+        self.monitor.join();
+        // ORDER: Acquire pairs with the end of a visit.
+        while self.visitors.load(Acquire) != 0 {
+            thread::yield_now();
+        }
+    }
+}
+
+/// The scheduler the calling goroutine belongs to.
+#[must_use]
+pub fn current_scheduler() -> Option<Arc<Scheduler>> {
+    let here = machine::here().filter(|here| !here.own().current.get().is_null())?;
+    // SAFETY: 1. it lies in the Arc made by `new`, alive with its machines.
+    Some(unsafe { here.scheduler().to_arc() })
+}

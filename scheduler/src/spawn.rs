@@ -1,0 +1,218 @@
+//! A new goroutine: identity, allocation, first queue.
+
+use crate::goroutine::{self, Birth, GoroutineId, Join, Traits};
+use crate::machine::{self, Here};
+use crate::schedule;
+use crate::scheduler::Scheduler;
+use crate::shim::Relaxed;
+use crate::shim::fixed::AtomicU64;
+use crate::trace;
+use std::io;
+use std::panic::Location;
+use std::sync::Arc;
+
+/// What a `Builder` sets.
+#[derive(Debug, Default)]
+pub struct Options {
+    name: Option<String>,
+    stack_size: usize,
+    own_thread: bool,
+}
+
+impl Options {
+    /// Its name in lists, reports and events.
+    pub fn name(&mut self, name: String) {
+        self.name = Some(name);
+    }
+
+    /// Its stack, in bytes.
+    pub fn stack_size(&mut self, bytes: usize) {
+        self.stack_size = bytes;
+    }
+
+    /// A machine for it alone.
+    pub fn own_thread(&mut self, own: bool) {
+        self.own_thread = own;
+    }
+}
+
+/// Where a goroutine may run at first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Anywhere,
+    /// At home on this machine.
+    Local,
+}
+
+/// Spawns `f`; `after` follows it (see [`Join`]).
+///
+/// # Safety
+/// 1. `f`, its result and `after` may move to another thread.
+/// 2. What they borrow lives until `after` has run; what the result borrows,
+///    until the `Join` is used, dropped or forgotten.
+/// 3. `scheduler` is alive until the goroutine has ended.
+#[inline]
+pub unsafe fn spawn<F, T, D>(
+    scheduler: &Scheduler,
+    site: &'static Location<'static>,
+    f: F,
+    after: D,
+) -> Join<T>
+where
+    F: FnOnce() -> T,
+    D: FnOnce(bool),
+{
+    // SAFETY: 1. to 3.
+    unsafe { spawn_with(scheduler, site, None, Place::Anywhere, f, after) }
+}
+
+/// As [`spawn`], with options.
+///
+/// # Errors
+/// `own_thread` asks for a thread that the system, or `max_threads`, refuses;
+/// a stack size that is no stack's.
+///
+/// # Safety
+/// As [`spawn`].
+pub unsafe fn spawn_opt<F, T, D>(
+    scheduler: &Arc<Scheduler>,
+    site: &'static Location<'static>,
+    options: Options,
+    f: F,
+    after: D,
+) -> io::Result<Join<T>>
+where
+    F: FnOnce() -> T,
+    D: FnOnce(bool),
+{
+    if options.stack_size != 0 {
+        crate::config::check_stack_size(options.stack_size)
+            .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
+    }
+    let traits = Box::new(Traits {
+        name: options.name,
+        stack_size: options.stack_size,
+    });
+    if !options.own_thread {
+        // SAFETY: 1. to 3.
+        let join = unsafe { spawn_with(scheduler, site, Some(traits), Place::Anywhere, f, after) };
+        return Ok(join);
+    }
+    let machine = scheduler.machine_of_its_own()?;
+    let birth = Birth {
+        scheduler: scheduler.ptr(),
+        id: next_id(None),
+        site,
+        traits: Some(traits),
+        home: Some(machine.ptr()),
+    };
+    scheduler.count_spawned();
+    // SAFETY: 1. to 3.
+    let (runnable, join) = unsafe { goroutine::create(birth, f, after) };
+    trace::spawn(runnable.header());
+    schedule::ready(runnable);
+    Ok(join)
+}
+
+/// As [`spawn`], at home on this machine from the start: nothing of it ever
+/// moves to another thread.
+///
+/// # Errors
+/// Gives `f` back on a thread that is no machine, and where goroutines
+/// migrate and the caller holds no pin.
+///
+/// # Safety
+/// 1. As [`spawn`] 2 and 3.
+pub unsafe fn spawn_local<F, T>(site: &'static Location<'static>, f: F) -> Result<Join<T>, F>
+where
+    F: FnOnce() -> T,
+{
+    let Some(here) = machine::here() else {
+        return Err(f);
+    };
+    let stays = machine::with_current_goroutine(|header| {
+        header.is_some_and(|header| header.home().is_some() && !header.home_by_panic().get())
+    });
+    if !stays {
+        return Err(f);
+    }
+    // SAFETY: 1. it never leaves this thread; 2. and 3. as ours.
+    Ok(unsafe { spawn_with(here.scheduler(), site, None, Place::Local, f, |_| {}) })
+}
+
+/// # Safety
+/// As [`spawn`]; 1. not for `Place::Local`.
+#[inline]
+unsafe fn spawn_with<F, T, D>(
+    scheduler: &Scheduler,
+    site: &'static Location<'static>,
+    traits: Option<Box<Traits>>,
+    place: Place,
+    f: F,
+    after: D,
+) -> Join<T>
+where
+    F: FnOnce() -> T,
+    D: FnOnce(bool),
+{
+    let here = machine::here().filter(|here| here.scheduler == scheduler.ptr());
+    let birth = Birth {
+        scheduler: scheduler.ptr(),
+        id: next_id(here),
+        site,
+        traits,
+        home: match (place, here) {
+            (Place::Local, Some(here)) => Some(here.ptr()),
+            _ => None,
+        },
+    };
+    // SAFETY: 1. to 3.
+    let (runnable, join) = unsafe { goroutine::create(birth, f, after) };
+    trace::spawn(runnable.header());
+    match here {
+        Some(here) => {
+            machine::bump(&here.spawned);
+            if place == Place::Local {
+                machine::bump(&here.homes);
+                here.own().at_home.borrow_mut().push_back(runnable);
+            } else if here.seat.is_own() {
+                schedule::inject(scheduler, runnable);
+            } else {
+                here.own().queue.push(runnable);
+                scheduler.hint_work();
+            }
+        }
+        None => {
+            scheduler.count_spawned();
+            let _visit = schedule::Visit::begin(scheduler);
+            schedule::inject(scheduler, runnable);
+        }
+    }
+    join
+}
+
+static NEXT_ID: AtomicU64 = AtomicU64::new(1);
+
+/// How many numbers a machine takes at once.
+const ID_BLOCK: u64 = 64;
+
+fn next_id(here: Option<Here>) -> GoroutineId {
+    let Some(here) = here else {
+        return next_id_outside();
+    };
+    let ids = &here.own().ids;
+    let (mut next, mut end) = ids.get();
+    if next == end {
+        // ORDER: Relaxed: only to be unique.
+        next = NEXT_ID.fetch_add(ID_BLOCK, Relaxed);
+        end = next + ID_BLOCK;
+    }
+    ids.set((next + 1, end));
+    GoroutineId::new(next)
+}
+
+/// A number for what is spawned outside, and for OS threads.
+pub(crate) fn next_id_outside() -> GoroutineId {
+    // ORDER: Relaxed: only to be unique.
+    GoroutineId::new(NEXT_ID.fetch_add(1, Relaxed))
+}

@@ -1,0 +1,105 @@
+//! Scheduler events; the only door to tracing.
+//!
+//! Targets, levels and fields are part of the public surface: `docs/events.md`
+//! lists them. With no subscriber each call here is one relaxed load.
+
+use crate::goroutine::Header;
+use crate::reason::Reason;
+use std::time::Duration;
+use tracing::Level;
+use tracing::level_filters::LevelFilter;
+
+const TARGET: &str = "raddle::sched";
+
+#[inline]
+fn is_on(level: Level) -> bool {
+    LevelFilter::current() >= level
+}
+
+macro_rules! event {
+    ($(#[$doc:meta])* $name:ident($($arg:ident: $type:ty),*), $level:ident, $($fields:tt)*) => {
+        $(#[$doc])*
+        #[inline]
+        pub(crate) fn $name($($arg: $type),*) {
+            #[cold]
+            #[inline(never)]
+            fn emit($($arg: $type),*) {
+                tracing::event!(target: TARGET, Level::$level, $($fields)*);
+            }
+            if is_on(Level::$level) {
+                emit($($arg),*);
+            }
+        }
+    };
+}
+
+event! {
+    /// A goroutine was made and queued.
+    spawn(header: &Header), TRACE,
+    event = "spawn",
+    goroutine = header.id().get(),
+    name = header.name().unwrap_or(""),
+    file = header.site().file(),
+    line = header.site().line()
+}
+event! {
+    /// A machine resumes a goroutine.
+    run(header: &Header, machine: usize), TRACE,
+    event = "run",
+    goroutine = header.id().get(),
+    machine
+}
+event! {
+    /// A goroutine is about to leave its machine and wait.
+    park(header: &Header, reason: Reason), TRACE,
+    event = "park",
+    goroutine = header.id().get(),
+    reason = reason.as_str()
+}
+event! {
+    /// A goroutine is runnable again.
+    unpark(header: &Header), TRACE,
+    event = "unpark",
+    goroutine = header.id().get()
+}
+event! {
+    /// A machine took goroutines from another's queue.
+    steal(thief: usize, victim: usize), TRACE,
+    event = "steal",
+    machine = thief,
+    victim
+}
+event! {
+    /// A stuck machine lost its processor.
+    retake(machine: usize, is_blocked: bool, stuck: Duration), DEBUG,
+    event = "retake",
+    machine,
+    blocked = is_blocked,
+    stuck_us = u64::try_from(stuck.as_micros()).unwrap_or(u64::MAX)
+}
+/// Whether anybody would see that a machine is stuck.
+pub(crate) fn is_stuck_wanted() -> bool {
+    is_on(Level::WARN)
+}
+
+event! {
+    /// A goroutine holds up others that only its machine may run.
+    stuck(header: &str, machine: usize, stuck: Duration, waiting: usize), WARN,
+    event = "stuck",
+    goroutine = header,
+    machine,
+    stuck_us = u64::try_from(stuck.as_micros()).unwrap_or(u64::MAX),
+    waiting
+}
+event! {
+    /// A machine's thread was started.
+    start_machine(machine: usize), DEBUG,
+    event = "start_machine",
+    machine
+}
+event! {
+    /// A goroutine ended.
+    finish(header: &Header), TRACE,
+    event = "finish",
+    goroutine = header.id().get()
+}
