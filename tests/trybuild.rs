@@ -1,0 +1,25 @@
+//! What the macros accept without a warning, and what they say about what
+//! they refuse. `TRYBUILD=overwrite cargo test --test trybuild` writes the
+//! `.stderr` files anew: read the difference before keeping it.
+
+#[test]
+fn accepted() {
+    let cases = trybuild::TestCases::new();
+    for name in [
+        "go_calls",
+        "go_methods",
+        "go_closures",
+        "go_bodies",
+        "main_plain",
+        "main_result",
+        "main_migrate",
+        "main_other_name",
+    ] {
+        cases.pass(format!("tests/ui/{name}.rs"));
+    }
+}
+
+#[test]
+fn refused() {
+    trybuild::TestCases::new().compile_fail("tests/ui/*_fail.rs");
+}

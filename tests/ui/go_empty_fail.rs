@@ -1,0 +1,8 @@
+//! Nothing to run.
+
+use raddle::go;
+
+fn main() {
+    go!();
+    go! {}
+}

@@ -1,0 +1,2 @@
+#[raddle::main]
+fn main(arguments: Vec<String>) {}

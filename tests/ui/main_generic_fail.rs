@@ -1,0 +1,6 @@
+#[raddle::main]
+fn main<T>()
+where
+    T: Default,
+{
+}

@@ -1,0 +1,2 @@
+#[raddle::main(migrate)]
+fn main() {}

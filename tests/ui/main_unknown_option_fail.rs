@@ -1,0 +1,2 @@
+#[raddle::main(threads = 4)]
+fn main() {}

@@ -1,0 +1,2 @@
+#[raddle::main(unsafe(speed))]
+fn main() {}
