@@ -6,7 +6,7 @@ use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 
-use raddle::chan::{Receiver, Sender, bounded};
+use raddle::sync::WaitGroup;
 use raddle::{JoinHandle, go};
 
 fn value<T>(handle: JoinHandle<T>) -> T {
@@ -32,25 +32,26 @@ impl Log {
 
 /// Holds a goroutine back until the test opens it: what is in the log before
 /// that was evaluated by the caller.
-struct Gate(Sender<()>);
+struct Gate(WaitGroup);
 
 #[derive(Clone)]
-struct Shut(Receiver<()>);
+struct Shut(WaitGroup);
 
 fn gate() -> (Gate, Shut) {
-    let (open, shut) = bounded(0);
-    (Gate(open), Shut(shut))
+    let group = WaitGroup::new();
+    group.add(1);
+    (Gate(group.clone()), Shut(group))
 }
 
 impl Gate {
     fn open(self) {
-        drop(self.0);
+        self.0.done();
     }
 }
 
 impl Shut {
     fn pass(&self) {
-        assert!(self.0.recv().is_err(), "a gate carries no values");
+        self.0.wait();
     }
 }
 

@@ -519,8 +519,10 @@ unsafe fn end<F, T, D: FnOnce(bool)>(whole: &Whole<F, T, D>, outcome: thread::Re
     }
 }
 
-/// Whether a payload is a panic of the program's.
-pub(crate) fn is_panic(payload: &(dyn Any + Send)) -> bool {
+/// Whether a payload is a panic of the program's, not an end by `goexit` or
+/// shutdown.
+#[must_use]
+pub fn is_panic(payload: &(dyn Any + Send)) -> bool {
     !payload.is::<Goexit>() && !payload.is::<Shutdown>()
 }
 

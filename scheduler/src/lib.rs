@@ -32,9 +32,11 @@
 mod idle;
 #[allow(unsafe_code)]
 mod inbox;
+#[cfg_attr(all(test, raddle_model), allow(unsafe_code))]
 mod next_slot;
 mod processor;
 mod shim;
+#[cfg_attr(all(test, raddle_model), allow(unsafe_code))]
 mod state;
 
 mod fatal;
@@ -88,13 +90,15 @@ rooms! {
 
 #[cfg(not(raddle_model))]
 mod surface {
-    pub use crate::goroutine::{Goexit, Goroutine, GoroutineId, Join, Payload, Shutdown, goexit};
+    pub use crate::goroutine::{
+        Goexit, Goroutine, GoroutineId, Join, Payload, Shutdown, goexit, is_panic,
+    };
     pub use crate::handoff::{PinGuard, blocking, on_stack_of, pin};
-    pub use crate::locals::get_local;
+    pub use crate::locals::with_local;
     pub use crate::park::{Parker, TIMED_OUT, WOKEN, Wait, current, park, park_timeout};
     pub use crate::reason::Reason;
     pub use crate::schedule::{checkpoint, yield_now};
-    pub use crate::scheduler::{Runtime, Scheduler, current_scheduler};
+    pub use crate::scheduler::{Runtime, Scheduler, with_current_scheduler};
     pub use crate::spawn::{Options, spawn, spawn_local, spawn_opt};
 }
 #[cfg(not(raddle_model))]

@@ -21,40 +21,44 @@ thread_local! {
     static OF_THREAD: RefCell<Option<Box<Locals>>> = const { RefCell::new(None) };
 }
 
-/// A pointer to the value of the key at address `key`, made by `init` on
+/// Runs `f` with the value of the key at address `key`, made by `init` on
 /// first use. `None` once the thread's values are gone.
 ///
-/// The value stays where it is until its goroutine ends, so the pointer is
-/// good for as long as the calling function runs on that goroutine.
-pub fn get_local<T: Send + 'static>(key: usize, init: fn() -> T) -> Option<*const T> {
-    if let Some(found) = look_up(key)? {
-        return Some(cast(found));
+/// # Blocking
+/// As `init` and `f` do.
+pub fn with_local<T: Send + 'static, R>(
+    key: usize,
+    init: fn() -> T,
+    f: impl FnOnce(&T) -> R,
+) -> Option<R> {
+    let value = find_or_make(key, init)?;
+    // SAFETY: the value stays in its box until the goroutine (or thread) that
+    // calls drops all its values, which is not while it is here: a destructor
+    // among those finds a new list.
+    Some(f(unsafe { &*value }))
+}
+
+fn find_or_make<T: Send + 'static>(key: usize, init: fn() -> T) -> Option<*const T> {
+    if let Some(found) = find(key)? {
+        return Some(found);
     }
     // Outside of any borrow: `init` may use other keys, this one, or park.
     let value: Box<dyn Any + Send> = Box::new(init());
-    if let Some(found) = look_up(key)? {
-        return Some(cast(found));
+    if let Some(found) = find(key)? {
+        return Some(found);
     }
-    with_locals(|locals| {
-        let locals = locals.get_or_insert_default();
-        locals.0.push((key, value));
-        let (_, value) = locals.0.last().expect("just pushed");
-        cast(&raw const **value)
-    })
+    with_locals(|locals| locals.get_or_insert_default().0.push((key, value)))?;
+    find(key)?
 }
 
-fn cast<T>(value: *const (dyn Any + Send)) -> *const T {
-    // One key, one type: the key's own static is generic over nothing.
-    value.cast::<T>()
-}
-
-/// `None`: values are gone; `Some(None)`: not made yet.
+/// `None`: values are gone; `Some(None)`: not made yet. A key is its address
+/// and its type: constants of two types may share an address.
 #[expect(clippy::option_option, reason = "said in the line above")]
-fn look_up(key: usize) -> Option<Option<*const (dyn Any + Send)>> {
+fn find<T: 'static>(key: usize) -> Option<Option<*const T>> {
     with_locals(|locals| {
-        let locals = locals.as_ref()?;
-        let (_, value) = locals.0.iter().find(|(of, _)| *of == key)?;
-        Some(&raw const **value)
+        let mut values = locals.as_ref()?.0.iter();
+        let (_, value) = values.find(|(of, value)| *of == key && value.is::<T>())?;
+        value.downcast_ref::<T>().map(std::ptr::from_ref)
     })
 }
 

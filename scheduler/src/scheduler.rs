@@ -2,7 +2,7 @@
 
 use crate::clock;
 use crate::config::{Config, PanicPolicy};
-use crate::goroutine::Runnable;
+use crate::goroutine::{Goroutine, Runnable};
 use crate::injector::Injector;
 use crate::machine::{self, Machine, MachineRef, bump};
 use crate::monitor::Monitor;
@@ -10,11 +10,13 @@ use crate::netpoll::Netpoll;
 use crate::processor::{Call, Processors};
 use crate::roll;
 use crate::schedule;
+use crate::spawn::{self, Options};
 use crate::shim::fixed::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::shim::{AcqRel, Acquire, Mutex, Relaxed, Release};
 use crate::trace;
 use std::collections::VecDeque;
 use std::io;
+use std::panic::Location;
 use std::ptr::NonNull;
 use std::sync::Arc;
 use std::thread;
@@ -143,6 +145,15 @@ impl Scheduler {
             self.call_for_work();
         }
         was
+    }
+
+    /// A line for each goroutine that has begun and not ended: id, name, what
+    /// it waits for, where it was spawned.
+    #[must_use]
+    pub fn describe_goroutines(&self) -> Vec<String> {
+        let mut all = roll::all_of(self);
+        all.sort_by_key(Goroutine::id);
+        all.iter().map(roll::line).collect()
     }
 
     /// How many goroutines are alive, the runtime's own helpers apart.
@@ -427,13 +438,29 @@ impl Runtime {
         }
     }
 
-    /// The calling thread becomes the first machine, with a processor, and
-    /// runs goroutines until the process ends.
-    pub fn run_here(&self) -> ! {
+    /// The calling thread becomes a machine, whose first goroutine runs `f`
+    /// and then `after` (told whether `f` panicked), and runs goroutines
+    /// until the process ends.
+    pub fn run_here<F, D>(
+        &self,
+        site: &'static Location<'static>,
+        options: Options,
+        f: F,
+        after: D,
+    ) -> !
+    where
+        F: FnOnce() + Send + 'static,
+        D: FnOnce(bool) + Send + 'static,
+    {
         let scheduler = self.scheduler();
         match scheduler.add_machine() {
             Ok(machine) => {
+                crate::overflow::on_this_thread();
                 let here = machine::become_machine(&machine);
+                // SAFETY: 1. and 2. by the bounds; 3. it is never dropped
+                // while we run.
+                let first = unsafe { spawn::spawn_here(here, site, options, f, after) };
+                drop(first);
                 schedule::run(here)
             }
             Err(error) => crate::fatal::fatal!("no first machine: {error}"),
@@ -540,10 +567,10 @@ impl Scheduler {
     }
 }
 
-/// The scheduler the calling goroutine belongs to.
-#[must_use]
-pub fn current_scheduler() -> Option<Arc<Scheduler>> {
-    let here = machine::here().filter(|here| !here.own().current.get().is_null())?;
-    // SAFETY: 1. it lies in the Arc made by `new`, alive with its machines.
-    Some(unsafe { here.scheduler().to_arc() })
+/// Runs `f` with the scheduler of the calling goroutine, if one calls. `f`
+/// must not park.
+#[inline]
+pub fn with_current_scheduler<R>(f: impl FnOnce(Option<&Scheduler>) -> R) -> R {
+    let here = machine::here().filter(|here| !here.own().current.get().is_null());
+    f(here.as_ref().map(|here| here.scheduler()))
 }

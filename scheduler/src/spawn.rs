@@ -9,7 +9,6 @@ use crate::shim::fixed::AtomicU64;
 use crate::trace;
 use std::io;
 use std::panic::Location;
-use std::sync::Arc;
 
 /// What a `Builder` sets.
 #[derive(Debug, Default)]
@@ -33,6 +32,13 @@ impl Options {
     /// A machine for it alone.
     pub fn own_thread(&mut self, own: bool) {
         self.own_thread = own;
+    }
+
+    fn into_traits(self) -> Box<Traits> {
+        Box::new(Traits {
+            name: self.name,
+            stack_size: self.stack_size,
+        })
     }
 }
 
@@ -75,7 +81,7 @@ where
 /// # Safety
 /// As [`spawn`].
 pub unsafe fn spawn_opt<F, T, D>(
-    scheduler: &Arc<Scheduler>,
+    scheduler: &Scheduler,
     site: &'static Location<'static>,
     options: Options,
     f: F,
@@ -89,11 +95,9 @@ where
         crate::config::check_stack_size(options.stack_size)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     }
-    let traits = Box::new(Traits {
-        name: options.name,
-        stack_size: options.stack_size,
-    });
-    if !options.own_thread {
+    let own_thread = options.own_thread;
+    let traits = options.into_traits();
+    if !own_thread {
         // SAFETY: 1. to 3.
         let join = unsafe { spawn_with(scheduler, site, Some(traits), Place::Anywhere, f, after) };
         return Ok(join);
@@ -138,6 +142,33 @@ where
     }
     // SAFETY: 1. it never leaves this thread; 2. and 3. as ours.
     Ok(unsafe { spawn_with(here.scheduler(), site, None, Place::Local, f, |_| {}) })
+}
+
+/// The first goroutine of a machine that is about to run: where goroutines
+/// have a home, at home there.
+///
+/// # Safety
+/// As [`spawn`], for the scheduler of `here`.
+pub(crate) unsafe fn spawn_here<F, D>(
+    here: Here,
+    site: &'static Location<'static>,
+    options: Options,
+    f: F,
+    after: D,
+) -> Join<()>
+where
+    F: FnOnce(),
+    D: FnOnce(bool),
+{
+    let scheduler = here.scheduler();
+    let place = if scheduler.is_migrating() {
+        Place::Anywhere
+    } else {
+        Place::Local
+    };
+    let traits = Some(options.into_traits());
+    // SAFETY: 1. to 3.
+    unsafe { spawn_with(scheduler, site, traits, place, f, after) }
 }
 
 /// # Safety

@@ -83,7 +83,7 @@ fn main() {
     started::<String>(go!(text.replace(" ", "")));
     let option = Some(String::new());
     started::<String>(go!(option.unwrap_or_default()));
-    let (sender, receiver) = raddle::chan::unbounded();
+    let (sender, receiver) = std::sync::mpsc::channel();
     started(go!(sender.send(1)));
     started::<Result<i32, _>>(go!(receiver.recv()));
 }

@@ -1,0 +1,13 @@
+//! One goroutine says hello, and main waits for it.
+
+use raddle::go;
+
+fn greet(name: &str) {
+    raddle::println!("hello, {name}");
+}
+
+#[raddle::main]
+fn main() {
+    let greeting = go!(greet("goroutine"));
+    greeting.join().expect("greet does not panic");
+}

@@ -1,0 +1,45 @@
+//! Time, for goroutines: sleep.
+
+use raddle_scheduler::clock;
+use raddle_scheduler::{Reason, Wait};
+use std::time::{Duration, Instant};
+
+/// Waits for `duration`, to a resolution well below a millisecond.
+///
+/// # Blocking
+/// Parks the goroutine; on a plain OS thread, blocks the thread. Returns at
+/// once for a duration of zero.
+///
+/// # Examples
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// raddle::run(|| {
+///     let begin = Instant::now();
+///     raddle::time::sleep(Duration::from_micros(200));
+///     assert!(begin.elapsed() >= Duration::from_micros(200));
+/// });
+/// ```
+///
+/// # Go
+/// `time.Sleep`.
+pub fn sleep(duration: Duration) {
+    if !duration.is_zero() {
+        sleep_till(clock::after(duration));
+    }
+}
+
+/// Waits until `deadline`.
+///
+/// # Blocking
+/// As [`sleep`]; returns at once when `deadline` is past.
+///
+/// # Go
+/// `time.Sleep(time.Until(t))`.
+pub fn sleep_until(deadline: Instant) {
+    sleep_till(clock::at(deadline));
+}
+
+fn sleep_till(deadline: u64) {
+    let _outcome = Wait::new().park(Reason::Sleep, Some(deadline));
+}
