@@ -35,6 +35,9 @@ const HOMING_WAIT: u64 = 50_000;
 const HOMING_BACKLOG: usize = 16;
 /// How long a machine looks round before it sleeps, in nanoseconds.
 const SPIN: u64 = 20_000;
+/// A machine keeps its permit so long while others wait for one, in
+/// nanoseconds.
+const SLICE: u64 = 10_000_000;
 /// A thief leaves the next slot to its owner for this long, in nanoseconds.
 const NEXT_SLOT_GRACE: u64 = 3_000;
 
@@ -99,15 +102,35 @@ fn upkeep(here: Here) -> Option<Runnable> {
     own.upkeep_in.set(every);
 
     run_timers(here, now);
-    if scheduler.processors.is_wanted() && machine::take_flag(&here.is_slice_over) {
-        schedule::give_way(here);
+    if scheduler.processors.is_wanted() {
+        give_way_in_time(here, now);
+    } else {
+        own.wanted_since.set(0);
     }
     call_for_backlog(here, now);
     if here.seat.is_own() {
         return None;
     }
-    let oldest = scheduler.injector.take()?;
-    scheduler.admit(oldest)
+    if let Some(oldest) = scheduler.injector.take()
+        && let Some(oldest) = scheduler.admit(oldest)
+    {
+        return Some(oldest);
+    }
+    scheduler.take_held()
+}
+
+/// Others wait for a permit: after a slice they get this machine's, whether
+/// one goroutine used the slice up or many did.
+fn give_way_in_time(here: Here, now: u64) {
+    let since = &here.own().wanted_since;
+    let is_over = machine::take_flag(&here.is_slice_over);
+    if since.get() == 0 {
+        since.set(now);
+    }
+    if is_over || now - since.get() >= SLICE {
+        since.set(0);
+        schedule::give_way(here);
+    }
 }
 
 /// Work that has waited here while processors are free calls for a machine.
@@ -134,7 +157,7 @@ fn local(here: Here) -> Option<Runnable> {
         empty_inbox(here);
     }
     if own.turn.get() % UNSTARTED_EVERY == 0 {
-        if let Some(runnable) = pop(here) {
+        if let Some(runnable) = take_next(here).or_else(|| pop(here)) {
             return Some(runnable);
         }
     }
@@ -148,9 +171,7 @@ fn local(here: Here) -> Option<Runnable> {
         own.next_in_row.set(0);
         return Some(runnable);
     }
-    if let Some(next) = here.offered.next.take() {
-        // SAFETY: 1. out of the slot, so ours.
-        let runnable = unsafe { machine::runnable(next) };
+    if let Some(runnable) = take_next(here) {
         if may_go_first(here) {
             return Some(runnable);
         }
@@ -158,6 +179,12 @@ fn local(here: Here) -> Option<Runnable> {
     }
     own.next_in_row.set(0);
     pop(here)
+}
+
+fn take_next(here: Here) -> Option<Runnable> {
+    let next = here.offered.next.take()?;
+    // SAFETY: 1. out of the slot, so ours.
+    Some(unsafe { machine::runnable(next) })
 }
 
 fn may_go_first(here: Here) -> bool {
@@ -182,11 +209,7 @@ fn pop(here: Here) -> Option<Runnable> {
 
 /// What others could take as well, taken back.
 pub(crate) fn take_offered(here: Here) -> Option<Runnable> {
-    if let Some(next) = here.offered.next.take() {
-        // SAFETY: 1. out of the slot, so ours.
-        return Some(unsafe { machine::runnable(next) });
-    }
-    here.own().queue.pop()
+    take_next(here).or_else(|| here.own().queue.pop())
 }
 
 /// Whether nobody waits on this machine but the goroutine that runs.

@@ -19,9 +19,10 @@ use crate::trace;
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
+use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::thread;
@@ -61,6 +62,13 @@ impl fmt::Display for GoroutineId {
     }
 }
 
+/// Its home is no guard's to take away.
+pub(crate) const HOME_FOR_LIFE: u8 = 1;
+/// At home only until its panic is caught.
+pub(crate) const HOME_BY_PANIC: u8 = 2;
+/// It has raised a panic, and has not been seen without one since.
+pub(crate) const RAISED: u8 = 4;
+
 /// What is set for one goroutine before it is spawned.
 #[derive(Debug, Default)]
 pub(crate) struct Traits {
@@ -86,8 +94,7 @@ pub(crate) struct Header {
     /// In milliseconds of the scheduler's coarse clock.
     since: AtomicU32,
     pins: Cell<u32>,
-    /// At home only until its panic is caught.
-    home_by_panic: Cell<bool>,
+    flags: Cell<u8>,
     link: AtomicPtr<Header>,
     home: AtomicPtr<Machine>,
     join: AtomicUsize,
@@ -184,8 +191,16 @@ impl Header {
         &self.pins
     }
 
-    pub(crate) fn home_by_panic(&self) -> &Cell<bool> {
-        &self.home_by_panic
+    pub(crate) fn has(&self, flag: u8) -> bool {
+        self.flags.get() & flag != 0
+    }
+
+    pub(crate) fn set(&self, flag: u8) {
+        self.flags.set(self.flags.get() | flag);
+    }
+
+    pub(crate) fn clear(&self, flag: u8) {
+        self.flags.set(self.flags.get() & !flag);
     }
 
     pub(crate) fn has_started(&self) -> bool {
@@ -220,7 +235,8 @@ impl Header {
     /// The coroutine, for the machine that runs or takes it apart.
     ///
     /// # Safety
-    /// 1. The caller owns the goroutine, on the system stack.
+    /// 1. The caller owns the goroutine, on the system stack, and has no
+    ///    other reference from here.
     #[expect(clippy::mut_from_ref, reason = "one owner at a time (invariant 1)")]
     pub(crate) unsafe fn coroutine(&self) -> &mut Option<Coroutine> {
         // SAFETY: 1. nobody else holds it.
@@ -248,9 +264,10 @@ impl Header {
         {
             Ok(_) => false,
             Err(_) => {
-                // ORDER: Relaxed: a token that comes now merges with the one
-                // just taken.
-                self.token.store(EMPTY, Relaxed);
+                // ORDER: Acquire, and a swap: a token that comes between the
+                // two merges with the one just found, and what was done
+                // before it must be seen.
+                let _ = self.token.swap(EMPTY, Acquire);
                 true
             }
         }
@@ -394,7 +411,7 @@ where
             refs: AtomicU32::new(2),
             since: AtomicU32::new(0),
             pins: Cell::new(0),
-            home_by_panic: Cell::new(false),
+            flags: Cell::new(birth.home.map_or(0, |_| HOME_FOR_LIFE)),
             link: AtomicPtr::new(ptr::null_mut()),
             home: AtomicPtr::new(birth.home.map_or(ptr::null_mut(), NonNull::as_ptr)),
             join: AtomicUsize::new(NOT_JOINED),
@@ -454,7 +471,7 @@ where
     };
     let outcome = if header.scheduler().is_doomed() {
         // Its runtime went down before it began.
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(f)));
+        quietly(|| drop(f));
         Err(Box::new(Shutdown) as Payload)
     } else {
         catch_unwind(AssertUnwindSafe(f))
@@ -463,6 +480,19 @@ where
     unsafe { drop_locals(header) };
     // SAFETY: 1. as ours.
     unsafe { end(whole, outcome) };
+    // A destructor of the last step may have made some again.
+    // SAFETY: 1. on its stack.
+    unsafe { drop_locals(header) };
+}
+
+/// Runs a destructor of the program's. Its panic, which the hook has shown,
+/// goes no further, nor does one from dropping what that left.
+fn quietly(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f))
+        && let Err(worse) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
+    {
+        std::mem::forget(worse);
+    }
 }
 
 /// # Safety
@@ -476,7 +506,7 @@ where
     let whole = unsafe { header.cast::<Whole<F, T, D>>().as_ref() };
     // SAFETY: 1. ours.
     let start = unsafe { ptr::replace(whole.stage.get(), Stage::Taken) };
-    let _ = catch_unwind(AssertUnwindSafe(|| drop(start)));
+    quietly(|| drop(start));
     // SAFETY: 1. as ours.
     unsafe { end(whole, Err(payload)) };
 }
@@ -509,8 +539,7 @@ unsafe fn end<F, T, D: FnOnce(bool)>(whole: &Whole<F, T, D>, outcome: thread::Re
                 report_panic(header, "and nobody joins it");
             }
             // SAFETY: detached: the result is ours to drop.
-            let drop = || unsafe { *whole.stage.get() = Stage::Taken };
-            let _ = catch_unwind(AssertUnwindSafe(drop));
+            quietly(|| unsafe { *whole.stage.get() = Stage::Taken });
         }
         joiner => Parker::from_bits(joiner).unpark(),
     }
@@ -528,7 +557,8 @@ pub fn is_panic(payload: &(dyn Any + Send)) -> bool {
 
 #[cold]
 fn report_panic(header: &Header, what: &str) {
-    eprintln!("{} panicked, {what}", Described(header));
+    // Not `eprintln!`, which panics where stderr is closed.
+    let _ = writeln!(io::stderr(), "{} panicked, {what}", Described(header));
 }
 
 /// `goroutine 7 "name", spawned at src/main.rs:3:5`
@@ -553,7 +583,7 @@ unsafe fn drop_locals(header: &Header) {
         let Some(locals) = (unsafe { header.locals() }).take() else {
             return;
         };
-        let _ = catch_unwind(AssertUnwindSafe(|| drop(locals)));
+        quietly(|| drop(locals));
     }
 }
 
@@ -589,6 +619,9 @@ unsafe fn free<F, T, D>(header: NonNull<Header>) {
     // SAFETY: 1. ours alone.
     let stage = unsafe { ptr::replace((*whole).stage.get(), Stage::Taken) };
     std::mem::forget(stage);
+    // Values made after the last look have nobody to run their destructors.
+    // SAFETY: 1. ours alone.
+    std::mem::forget(unsafe { (*(*whole).header.locals.get()).take() });
     // SAFETY: 1. made by `Box` in `create`.
     drop(unsafe { Box::from_raw(whole) });
 }
@@ -804,7 +837,7 @@ pub fn goexit() -> ! {
         crate::machine::with_current_goroutine(|current| current.is_some()),
         "goexit called outside a goroutine"
     );
-    resume_unwind(Box::new(Goexit))
+    crate::machine::raise(Goexit)
 }
 
 /// A million unstarted goroutines are to cost two hundred megabytes.

@@ -1,18 +1,20 @@
 //! Around a call that blocks the machine: `blocking`, `pin`, and stacks for
 //! deep calls.
 
-use crate::goroutine::Header;
+use crate::goroutine::{GoroutineId, HOME_BY_PANIC, HOME_FOR_LIFE, Header};
 use crate::machine::{self, Here, take_flag};
 use crate::park::{WOKEN, Wait};
 use crate::reason::Reason;
 use crate::schedule;
+use crate::scheduler::Scheduler;
 use crate::shim::{AcqRel, Release};
 use crate::switch;
 use std::collections::VecDeque;
 use std::io;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::ptr::NonNull;
+use std::cell::Cell;
+use std::ptr::{self, NonNull};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -83,6 +85,7 @@ fn come_back() {
     // ORDER: Release: pairs with the monitor's look.
     here.is_in_blocking_call.store(false, Release);
     if here.seat.has_permit() || here.scheduler().processors.try_acquire(&here.machine()) {
+        here.scheduler().monitor.call_if_asleep();
         no_longer_excess(here);
         return;
     }
@@ -120,6 +123,7 @@ where
     let job = Job {
         frame: NonNull::from(&mut frame).cast(),
         run: run_frame::<F, T>,
+        caller: machine::here().map_or(ptr::null(), |here| here.scheduler.as_ptr()),
     };
     if let Err(error) = HELPERS.submit(job) {
         panic!("raddle::blocking found no thread to run on: {error}");
@@ -157,6 +161,17 @@ unsafe fn run_frame<F: FnOnce() -> T, T>(frame: NonNull<()>) {
 struct Job {
     frame: NonNull<()>,
     run: unsafe fn(NonNull<()>),
+    /// Whose goroutine waits; compared only.
+    caller: *const Scheduler,
+}
+
+thread_local! {
+    static HELPING: Cell<*const Scheduler> = const { Cell::new(ptr::null()) };
+}
+
+/// Whether a goroutine of `scheduler` waits for what this thread is at.
+pub(crate) fn is_helping(scheduler: &Scheduler) -> bool {
+    ptr::eq(HELPING.get(), scheduler)
 }
 
 // SAFETY: made by `on_helper`, whose bounds let `f` and its result move.
@@ -194,6 +209,7 @@ impl Helpers {
     }
 
     fn submit(&'static self, job: Job) -> io::Result<()> {
+        let frame = job.frame;
         let mut state = self.lock();
         state.jobs.push_back(job);
         if state.idle >= state.jobs.len() {
@@ -214,12 +230,24 @@ impl Helpers {
         };
         let mut state = self.lock();
         state.threads -= 1;
-        // Others will come to it; without any it goes back to its caller,
-        // if none of them has taken it already.
-        if state.threads == 0 && state.jobs.pop_back().is_some() {
-            return Err(error);
+        if state.threads > 0 {
+            // One of these comes to it; who ends looks at the jobs first.
+            return Ok(());
         }
-        Ok(())
+        // It goes back to its caller, unless one that has ended since took
+        // it. Others may have been left by callers who counted on us.
+        let own = state.jobs.iter().position(|job| job.frame == frame);
+        let taken = own.and_then(|at| state.jobs.remove(at));
+        let rest: Vec<Job> = state.jobs.drain(..).collect();
+        drop(state);
+        for job in rest {
+            // SAFETY: 1. its owner waits, and it was taken once.
+            unsafe { (job.run)(job.frame) };
+        }
+        match taken {
+            Some(_) => Err(error),
+            None => Ok(()),
+        }
     }
 
     fn serve(&self) {
@@ -227,8 +255,10 @@ impl Helpers {
         loop {
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
+                HELPING.set(job.caller);
                 // SAFETY: 1. its owner waits, and it was taken once.
                 unsafe { (job.run)(job.frame) };
+                HELPING.set(ptr::null());
                 state = self.lock();
                 continue;
             }
@@ -256,7 +286,9 @@ impl Helpers {
 pub struct PinGuard {
     /// The guard belongs to its goroutine.
     not_send: PhantomData<*const ()>,
-    header: Option<NonNull<Header>>,
+    /// Compared, and never followed: the guard may be left behind on the
+    /// thread by a goroutine that has ended.
+    of: Option<(NonNull<Header>, GoroutineId)>,
 }
 
 /// Keeps the calling goroutine on the OS thread it runs on, until the guard
@@ -271,37 +303,39 @@ pub struct PinGuard {
 /// for a thread of one's own see `Builder::own_thread`.
 pub fn pin() -> PinGuard {
     let here = machine::here();
-    let header = machine::with_current_goroutine(|header| {
-        let header = header?;
+    let of = machine::with_current_goroutine(|header| {
+        let (header, here) = (header?, here?);
         header.pins().set(header.pins().get() + 1);
         if header.home().is_none() {
-            header.set_home(here.map(Here::ptr));
+            machine::move_in(here, header);
         }
-        Some(NonNull::from(header))
+        Some((NonNull::from(header), header.id()))
     });
     PinGuard {
         not_send: PhantomData,
-        header,
+        of,
     }
 }
 
 impl Drop for PinGuard {
     fn drop(&mut self) {
-        let Some(header) = self.header else { return };
-        // SAFETY: the guard is !Send, so its goroutine runs right now.
-        let header = unsafe { header.as_ref() };
-        let left = header.pins().get() - 1;
-        header.pins().set(left);
-        let Some(home) = header.home() else { return };
-        // SAFETY: a machine outlives the goroutines at home there.
-        let stays = unsafe { home.as_ref() }.seat.is_own();
-        if left == 0
-            && !stays
-            && header.scheduler().is_migrating()
-            && !header.home_by_panic().get()
-        {
-            header.set_home(None);
-        }
+        let Some((of, id)) = self.of else { return };
+        let here = machine::here();
+        machine::with_current_goroutine(|header| {
+            // A guard that another drops, on the same thread, leaves its
+            // goroutine pinned: `!Send` keeps guards on a thread, no more.
+            let (Some(header), Some(here)) = (header, here) else {
+                return;
+            };
+            if NonNull::from(header) != of || header.id() != id {
+                return;
+            }
+            let left = header.pins().get() - 1;
+            header.pins().set(left);
+            if left == 0 && !header.has(HOME_FOR_LIFE | HOME_BY_PANIC) {
+                machine::move_out(here, header);
+            }
+        });
     }
 }
 

@@ -1,7 +1,7 @@
 //! A machine: an OS thread that runs goroutines. Its queues, its inbox, its
 //! tick, and the thread-local that says which machine this thread is.
 
-use crate::goroutine::{Header, Runnable};
+use crate::goroutine::{HOME_BY_PANIC, Header, RAISED, Runnable};
 use crate::idle::{Bed, Sleep};
 use crate::inbox::Inbox;
 use crate::park::Alarm;
@@ -14,9 +14,12 @@ use crate::stack::Pool;
 use crate::state::Woken;
 use crate::switch::Left;
 use crate::timers::{Key, Timers};
+use std::any::Any;
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
+use std::marker::PhantomData;
 use std::ops::Deref;
+use std::panic::resume_unwind;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::sync::OnceLock;
@@ -36,8 +39,6 @@ pub(crate) struct Machine {
     pub(crate) tick: AtomicU64,
     /// The slice is over: the next call that may park yields.
     pub(crate) is_slice_over: AtomicBool,
-    /// The caller counted this machine as searching.
-    pub(crate) is_summoned: AtomicBool,
     /// Lost its permit while busy: counted as company.
     pub(crate) is_excess: AtomicBool,
     /// In a call that said it would block.
@@ -46,6 +47,8 @@ pub(crate) struct Machine {
     pub(crate) homes: AtomicU64,
     pub(crate) spawned: AtomicU64,
     pub(crate) ended: AtomicU64,
+    /// Ended, and nothing of them left to do here.
+    pub(crate) gone: AtomicU64,
     /// The goroutine on its processor, for lists.
     pub(crate) running: AtomicU64,
     pub(crate) thread: OnceLock<Thread>,
@@ -88,8 +91,13 @@ pub(crate) struct Own {
     pub(crate) backlog_since: Cell<u64>,
     pub(crate) peers: RefCell<Vec<Arc<Machine>>>,
     pub(crate) peers_version: Cell<usize>,
-    /// Goroutines parked here in the middle of a panic.
+    /// Goroutines parked here in the middle of a panic of their own.
     pub(crate) panics_parked: Cell<u32>,
+    /// Above 0 while code that must not leave the stack runs on it, a panic
+    /// hook or a subscriber: it waits as the OS thread.
+    pub(crate) as_thread: Cell<u32>,
+    /// Since when somebody has wanted the permit.
+    pub(crate) wanted_since: Cell<u64>,
     pub(crate) random: Cell<u64>,
     pub(crate) ids: Cell<(u64, u64)>,
 }
@@ -107,12 +115,12 @@ impl Machine {
             timers: Timers::new(),
             tick: AtomicU64::new(0),
             is_slice_over: AtomicBool::new(false),
-            is_summoned: AtomicBool::new(false),
             is_excess: AtomicBool::new(false),
             is_in_blocking_call: AtomicBool::new(false),
             homes: AtomicU64::new(0),
             spawned: AtomicU64::new(0),
             ended: AtomicU64::new(0),
+            gone: AtomicU64::new(0),
             running: AtomicU64::new(0),
             thread: OnceLock::new(),
             os_thread: OnceLock::new(),
@@ -133,6 +141,8 @@ impl Machine {
                 peers: RefCell::new(Vec::new()),
                 peers_version: Cell::new(usize::MAX),
                 panics_parked: Cell::new(0),
+                as_thread: Cell::new(0),
+                wanted_since: Cell::new(0),
                 random: Cell::new(number as u64 * 0x9e37_79b9_7f4a_7c15 + 1),
                 ids: Cell::new((0, 0)),
             },
@@ -215,7 +225,7 @@ impl Member for MachineRef {
 /// The machine of the calling thread. Not to be kept across a park: the
 /// goroutine may wake on another.
 #[derive(Clone, Copy)]
-pub(crate) struct Here(MachineRef, std::marker::PhantomData<*const ()>);
+pub(crate) struct Here(MachineRef, PhantomData<*const ()>);
 
 impl Here {
     pub(crate) fn own(&self) -> &Own {
@@ -228,6 +238,17 @@ impl Here {
 
     pub(crate) fn ptr(self) -> NonNull<Machine> {
         self.0.0
+    }
+
+    /// The goroutine that runs here and may leave its stack; null if none.
+    #[inline]
+    pub(crate) fn goroutine(self) -> *const Header {
+        let own = self.0.own_field();
+        if own.as_thread.get() == 0 {
+            own.current.get()
+        } else {
+            ptr::null()
+        }
     }
 }
 
@@ -254,7 +275,7 @@ thread_local! {
 #[inline(never)]
 pub(crate) fn here() -> Option<Here> {
     NonNull::new(CURRENT.get().cast_mut())
-        .map(|machine| Here(MachineRef(machine), std::marker::PhantomData))
+        .map(|machine| Here(MachineRef(machine), PhantomData))
 }
 
 /// This thread becomes `machine`.
@@ -263,7 +284,7 @@ pub(crate) fn become_machine(machine: &Arc<Machine>) -> Here {
     let _first = machine.os_thread.set(this_os_thread());
     set_timer_slack();
     CURRENT.set(Arc::as_ptr(machine));
-    Here(MachineRef::of(machine), std::marker::PhantomData)
+    Here(MachineRef::of(machine), PhantomData)
 }
 
 /// This thread is no machine any more.
@@ -299,12 +320,90 @@ pub(crate) fn set_timer_slack() {
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn set_timer_slack() {}
 
-/// Runs `f` with the goroutine that calls, if one does. `f` must not park.
+/// Runs `f` with the goroutine that calls and may leave its stack here, if
+/// one does. `f` must not park.
 #[inline]
 pub(crate) fn with_current_goroutine<R>(f: impl FnOnce(Option<&Header>) -> R) -> R {
-    let header = here().map_or(ptr::null(), |here| here.own().current.get());
+    let header = here().map_or(ptr::null(), Here::goroutine);
     // SAFETY: the current goroutine is alive as long as it runs.
     f(unsafe { header.as_ref() })
+}
+
+/// While it lives, whatever waits on this thread blocks the thread: for panic
+/// hooks and subscribers, in the middle of which nobody else may run here.
+pub(crate) struct AsThread(Option<MachineRef>);
+
+impl AsThread {
+    pub(crate) fn begin() -> Self {
+        let machine = here().map(Here::machine);
+        if let Some(machine) = machine {
+            let depth = &machine.own_field().as_thread;
+            depth.set(depth.get() + 1);
+        }
+        Self(machine)
+    }
+}
+
+impl Drop for AsThread {
+    fn drop(&mut self) {
+        if let Some(machine) = self.0 {
+            // The same machine: nothing left the stack meanwhile.
+            let depth = &machine.own_field().as_thread;
+            depth.set(depth.get() - 1);
+        }
+    }
+}
+
+/// Before a panic hook: the calling goroutine is about to unwind.
+pub(crate) fn note_panic() {
+    with_current_goroutine(|header| {
+        if let Some(header) = header {
+            header.set(RAISED);
+        }
+    });
+}
+
+/// Unwinds the calling goroutine with a payload of ours.
+pub(crate) fn raise(payload: impl Any + Send) -> ! {
+    note_panic();
+    resume_unwind(Box::new(payload))
+}
+
+/// Whether the calling goroutine can be unwound: not while it unwinds
+/// already, where a second panic would abort.
+///
+/// `panicking()` speaks of the thread. If another goroutine is parked here in
+/// the middle of its panic, and this one has raised none, it is the other's.
+pub(crate) fn may_raise() -> bool {
+    !thread::panicking() || here().is_some_and(|here| !may_be_unwinding(here, current_header()))
+}
+
+fn may_be_unwinding(here: Here, header: &Header) -> bool {
+    header.has(RAISED) || here.own().panics_parked.get() == 0
+}
+
+/// `header` is at home here from now on.
+pub(crate) fn move_in(here: Here, header: &Header) {
+    header.set_home(Some(here.ptr()));
+    bump(&here.homes);
+}
+
+/// `header`, at home here, is not any more.
+pub(crate) fn move_out(here: Here, header: &Header) {
+    header.set_home(None);
+    leave_home(here);
+}
+
+/// One goroutine fewer is at home here; a machine that was its own is like
+/// any other again when the last has gone.
+pub(crate) fn leave_home(here: Here) {
+    // ORDER: Relaxed: the machine alone writes it.
+    let left = here.homes.load(Relaxed).saturating_sub(1);
+    // ORDER: Relaxed: read under the lock of the book while we sleep.
+    here.homes.store(left, Relaxed);
+    if left == 0 && here.seat.is_own() {
+        here.seat.set_own(false);
+    }
 }
 
 /// # Safety
@@ -336,12 +435,8 @@ pub(crate) fn leave(left: Left) -> Woken {
         return leave_while_panicking(left);
     }
     let header = current_header();
-    if header.home_by_panic().get() {
-        // Its panic has been caught.
-        header.home_by_panic().set(false);
-        if header.pins().get() == 0 {
-            header.set_home(None);
-        }
+    if header.has(HOME_BY_PANIC | RAISED) {
+        panic_is_over(header);
     }
     // SAFETY: 1. the caller runs on its stack.
     unsafe { header.yielder() }.suspend(left)
@@ -357,10 +452,16 @@ fn leave_while_panicking(left: Left) -> Woken {
     let Some(machine) = machine else {
         crate::fatal::fatal!("left a stack on a thread that is no machine")
     };
+    let here = Here(machine, PhantomData);
     if header.home().is_none() {
-        header.set_home(Some(machine.0));
-        header.home_by_panic().set(true);
+        move_in(here, header);
+        header.set(HOME_BY_PANIC);
     }
+    if !may_be_unwinding(here, header) {
+        // SAFETY: 1. the caller runs on its stack.
+        return unsafe { header.yielder() }.suspend(left);
+    }
+    header.set(RAISED);
     let parked = &machine.own_field().panics_parked;
     parked.set(parked.get() + 1);
     // SAFETY: 1. the caller runs on its stack.
@@ -368,6 +469,17 @@ fn leave_while_panicking(left: Left) -> Woken {
     // At home: the same machine.
     parked.set(parked.get() - 1);
     woken
+}
+
+#[cold]
+#[inline(never)]
+fn panic_is_over(header: &Header) {
+    if header.has(HOME_BY_PANIC) && header.pins().get() == 0 {
+        if let Some(here) = here() {
+            move_out(here, header);
+        }
+    }
+    header.clear(HOME_BY_PANIC | RAISED);
 }
 
 /// The header of the goroutine that calls; it lives as long as that runs.

@@ -19,9 +19,9 @@
 use crate::clock;
 use crate::find_work;
 use crate::machine::{Machine, MachineRef, OsThread, take_flag};
-use crate::processor::Call;
 use crate::roll;
 use crate::scheduler::Scheduler;
+use crate::stack;
 use crate::shim::fixed::{AtomicU32, AtomicU64};
 use crate::shim::{AcqRel, Mutex, Relaxed, Release, SeqCst};
 use crate::trace;
@@ -45,6 +45,11 @@ const QUIET_LOOKS: u32 = 50;
 const BURST_MOST: usize = 64;
 /// A machine stuck so long is reported, and at each doubling.
 const REPORT_AFTER: u64 = 100_000_000;
+
+/// Stacks that nobody asked for during so long give their memory back.
+const TRIM_EVERY: u64 = 1_000_000_000;
+/// Stacks of an idle process do after this.
+const TRIM_AFTER: u64 = 300_000_000;
 
 const AWAKE: u32 = 0;
 const ASLEEP: u32 = 1;
@@ -79,7 +84,8 @@ impl Monitor {
         Ok(())
     }
 
-    /// A machine has work: the monitor must not sleep.
+    /// A machine has a permit that it took or was given just now: the monitor
+    /// must not sleep. On every such way, or stuck machines stay unseen.
     #[inline]
     pub(crate) fn call_if_asleep(&self) {
         // ORDER: Relaxed: the lock of the book orders this after the
@@ -129,6 +135,7 @@ struct Watch<'a> {
     /// How many machines the next blocked one is worth.
     burst: usize,
     last_blocked: u64,
+    trimmed_at: u64,
 }
 
 impl<'a> Watch<'a> {
@@ -144,6 +151,7 @@ impl<'a> Watch<'a> {
             next_company: 0,
             burst: 0,
             last_blocked: 0,
+            trimmed_at: clock::now(),
         }
     }
 
@@ -154,6 +162,10 @@ impl<'a> Watch<'a> {
             let now = clock::now();
             // ORDER: Relaxed: a coarse time.
             self.scheduler.coarse.store(now, Relaxed);
+            if now - self.trimmed_at >= TRIM_EVERY {
+                self.trimmed_at = now;
+                let _bytes = stack::trim_unused();
+            }
             if self.is_idle() {
                 self.sleep_while_idle(now);
                 continue;
@@ -164,10 +176,22 @@ impl<'a> Watch<'a> {
     }
 
     fn is_idle(&self) -> bool {
-        self.scheduler.processors.are_all_free() && {
-            // ORDER: Relaxed: looked at again.
-            self.scheduler.excess.load(Relaxed) == 0
-        }
+        // ORDER: Relaxed: looked at again.
+        self.scheduler.excess.load(Relaxed) == 0
+            && self.scheduler.processors.are_all_free()
+            && !self.scheduler.has_work_for_any()
+    }
+
+    /// The first timer of a machine that is stuck without a permit: while all
+    /// else is idle nobody but us would run it.
+    fn first_stuck_timer(&self) -> u64 {
+        self.scheduler
+            .machines()
+            .iter()
+            .filter(|machine| machine.tick() % 2 == 1 && !machine.seat.has_permit())
+            .map(|machine| machine.timers.earliest())
+            .min()
+            .unwrap_or(u64::MAX)
     }
 
     /// Sleeps once all has been idle for a while. A machine that gets a
@@ -182,9 +206,25 @@ impl<'a> Watch<'a> {
         let state = &self.scheduler.monitor.state;
         // ORDER: SeqCst, rare; the lock in `is_idle` comes after.
         state.store(ASLEEP, SeqCst);
+        let mut trim_at = clock::now() + TRIM_AFTER;
         // ORDER: SeqCst, rare.
         while state.load(SeqCst) == ASLEEP && !self.scheduler.is_stopping() && self.is_idle() {
-            thread::park();
+            let timer = self.first_stuck_timer();
+            match timer.min(trim_at) {
+                u64::MAX => thread::park(),
+                deadline => {
+                    let left = deadline.saturating_sub(clock::now());
+                    thread::park_timeout(Duration::from_nanos(left));
+                }
+            }
+            let now = clock::now();
+            if timer <= now {
+                break;
+            }
+            if trim_at <= now {
+                let _bytes = stack::trim_shared();
+                trim_at = u64::MAX;
+            }
         }
         // ORDER: as above.
         state.store(AWAKE, SeqCst);
@@ -302,11 +342,7 @@ impl<'a> Watch<'a> {
             if !scheduler.has_work_for_any() {
                 break;
             }
-            match scheduler.processors.lend() {
-                Call::Wake(other) => wake(scheduler, other),
-                Call::Start => self.start(),
-                Call::Nobody => break,
-            }
+            scheduler.answer(scheduler.processors.lend());
         }
         self.burst = (self.burst * 2).clamp(1, BURST_MOST);
         Finding::Rescued
@@ -345,7 +381,8 @@ impl<'a> Watch<'a> {
         if excess == 0 || now < self.next_company {
             return;
         }
-        if scheduler.held_len.load(Relaxed) > 0 && scheduler.processors.census.looks_free() {
+        if scheduler.held_len.load(Relaxed) > 0 {
+            // A machine that has a permit comes to it at its next upkeep.
             self.next_company = now + SLICE * (1 + excess as u64);
             scheduler.company.store(1, Relaxed);
             scheduler.call_for_work();
@@ -355,16 +392,8 @@ impl<'a> Watch<'a> {
     /// Passes the permit in our hand on.
     fn place(&self) {
         let scheduler = self.scheduler;
-        match scheduler.processors.place_retaken(scheduler.has_work_for_any()) {
-            Call::Wake(machine) => wake(scheduler, machine),
-            Call::Start => self.start(),
-            Call::Nobody => {}
-        }
-    }
-
-    fn start(&self) {
-        self.scheduler.processors.census.count_searching();
-        self.scheduler.start_called();
+        let work = scheduler.has_work_for_any();
+        scheduler.answer(scheduler.processors.place_retaken(work));
     }
 
     #[cold]
@@ -390,12 +419,6 @@ impl<'a> Watch<'a> {
             trace::stuck(&line, machine.number, Duration::from_nanos(stuck), waiting);
         }
     }
-}
-
-fn wake(scheduler: &Scheduler, machine: MachineRef) {
-    scheduler.processors.census.count_searching();
-    crate::scheduler::summon(&machine);
-    machine.call();
 }
 
 enum Finding {

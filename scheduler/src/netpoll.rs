@@ -53,15 +53,15 @@ impl Netpoll {
         }
     }
 
-    /// Waits until `deadline` at most; by the holder of the role. May end
+    /// Waits until `deadline` at most (`u64::MAX`: for ever); by the holder of the role. May end
     /// early.
-    pub(crate) fn wait(&self, deadline: Option<u64>) {
+    pub(crate) fn wait(&self, deadline: u64) {
         let mut inner = self
             .poll
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner);
         let (poll, events) = &mut *inner;
-        let left = deadline.map(|deadline| deadline.saturating_sub(clock::now()));
+        let left = (deadline != u64::MAX).then(|| deadline.saturating_sub(clock::now()));
         let Some(then) = wait_precisely(poll, left) else {
             return;
         };

@@ -22,7 +22,6 @@ use crate::switch::Left;
 use crate::timers::Key;
 use crate::trace;
 use std::cell::{Cell, OnceCell};
-use std::panic::resume_unwind;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::thread::{self, Thread};
@@ -169,7 +168,7 @@ impl Wait {
         };
         let mut hold = hold;
         while self.park_once(reason, deadline, hold) == Woken::Doomed {
-            if !may_raise() {
+            if !machine::may_raise() {
                 continue;
             }
             if self.settle(DOOMED) {
@@ -181,6 +180,7 @@ impl Wait {
         }
         // ORDER: Acquire pairs with `settle`.
         let outcome = self.settled.load(Acquire);
+        debug_assert_ne!(outcome, 0, "a wake of another wait ended this one");
         if outcome != TIMED_OUT {
             cancel_timer(timer);
         }
@@ -248,15 +248,9 @@ fn cancel_timer(timer: Timer) {
     }
 }
 
-/// Whether shutdown may unwind the calling goroutine here: not while it
-/// unwinds already, where a second panic would abort.
-fn may_raise() -> bool {
-    !thread::panicking()
-}
-
 /// Ends the calling goroutine for the shutdown of its runtime.
 fn raise() -> ! {
-    resume_unwind(Box::new(Shutdown))
+    machine::raise(Shutdown)
 }
 
 /// Parks the calling goroutine; its wake has been arranged for.
@@ -296,7 +290,7 @@ fn wait_for_end_as(header: &Header, hold: Hold) {
     }
     let mut hold = hold;
     while park_goroutine(Reason::Join, hold) == Woken::Doomed {
-        if !may_raise() {
+        if !machine::may_raise() {
             continue;
         }
         if header.give_up_join(me) {
@@ -340,7 +334,7 @@ fn park_until(deadline: Option<u64>) -> bool {
     let timer = deadline.map(|deadline| machine::add_timer(deadline, Alarm::of_token(header)));
     let mut hold = Hold::Loose;
     while park_goroutine(Reason::Park, hold) == Woken::Doomed {
-        if !may_raise() {
+        if !machine::may_raise() {
             continue;
         }
         if header.stop_waiting() {
@@ -446,7 +440,7 @@ thread_local! {
 }
 
 /// Frees the identity when the thread's values go.
-struct Keeper(Arc<ThreadIdentity>);
+struct Keeper(#[expect(dead_code, reason = "kept to be dropped")] Arc<ThreadIdentity>);
 
 impl Drop for Keeper {
     fn drop(&mut self) {

@@ -23,6 +23,9 @@ pub(crate) struct Seat {
     permit: AtomicU8,
     /// Under the lock of the book only.
     place: AtomicU8,
+    /// Who called the machine counted it as searching: written under the
+    /// lock before it can leave its place, read by it once it is up.
+    summoned: AtomicU8,
     /// The machine runs one goroutine and those at home with it, nothing
     /// else. Written under the lock, or by the machine itself.
     own: AtomicU8,
@@ -33,6 +36,7 @@ impl Seat {
         Self {
             permit: AtomicU8::new(NONE),
             place: AtomicU8::new(AWAKE),
+            summoned: AtomicU8::new(0),
             own: AtomicU8::new(0),
         }
     }
@@ -56,6 +60,19 @@ impl Seat {
     pub(crate) fn has_permit(&self) -> bool {
         // ORDER: Acquire pairs with `grant`.
         self.permit.load(Acquire) == HELD
+    }
+
+    /// The machine, up again, asks whether it counts as searching. Once a
+    /// call.
+    pub(crate) fn take_summons(&self) -> bool {
+        // ORDER: Relaxed, both: written under the lock of the book, which the
+        // machine has had since (`leave_idle`), or before its thread began.
+        self.summoned.load(Relaxed) != 0 && self.summoned.swap(0, Relaxed) != 0
+    }
+
+    fn summon(&self) {
+        // ORDER: Relaxed: under the lock.
+        self.summoned.store(1, Relaxed);
     }
 
     fn grant(&self) {
@@ -90,10 +107,11 @@ pub(crate) trait Member: Clone + PartialEq {
 pub(crate) enum Call<M> {
     /// No processor is free: whoever holds one will come to it.
     Nobody,
-    /// This machine holds a permit now and must be woken.
+    /// This machine holds a permit now and must be woken. If it was idle it
+    /// counts as searching.
     Wake(M),
-    /// No machine is idle: the caller starts one, which holds a permit
-    /// already counted.
+    /// No machine is idle: the caller starts one (`seat_started`), for which
+    /// a permit and a search are counted already.
     Start,
 }
 
@@ -211,6 +229,9 @@ impl<M: Member> Processors<M> {
                 return GiveWay::Keep;
             }
             let next = book.pass_on();
+            if book.take_free(machine) {
+                return GiveWay::Keep;
+            }
             book.line_up(machine);
             GiveWay::Sleep(next)
         })
@@ -248,34 +269,48 @@ impl<M: Member> Processors<M> {
     }
 
     /// One machine for new work: the one that went idle last, with a permit.
+    /// The caller has claimed the call (`Census::claim_call`).
     pub(crate) fn call_for_work(&self) -> Call<M> {
         self.with(|book| {
             if book.free == 0 {
+                self.census.stop_searching();
                 return Call::Nobody;
             }
-            match book.pop_idle() {
-                Some(machine) => {
-                    let _had = book.take_free(&machine);
-                    Call::Wake(machine)
-                }
-                None => {
-                    book.free -= 1;
-                    Call::Start
-                }
+            book.free -= 1;
+            book.call_with_hand()
+        })
+    }
+
+    /// A started machine sits down with the permit in the caller's hand, and
+    /// counts as searching as the caller's call said.
+    pub(crate) fn seat_started(&self, machine: &M) {
+        self.with(|_| {
+            machine.seat().summon();
+            machine.seat().grant();
+        });
+    }
+
+    /// The machine to be seated did not start: its permit goes to who waits
+    /// longest, or is free. Who gets it must be woken.
+    #[must_use]
+    pub(crate) fn unseat_started(&self, machine: &M) -> Option<M> {
+        self.with(|book| {
+            if machine.seat().take_summons() {
+                self.census.stop_searching();
+            }
+            if machine.seat().take() {
+                book.pass_on()
+            } else {
+                None
             }
         })
     }
 
-    /// A started machine sits down with the permit that `call_for_work` or
-    /// `retake` left in the caller's hand.
-    pub(crate) fn seat_started(&self, machine: &M) {
-        self.with(|_| machine.seat().grant());
-    }
-
-    /// The permit in the caller's hand was not used: it goes to who waits
-    /// longest, or is free. Who gets it must be woken.
+    /// The caller could not start a machine for the permit in its hand: that
+    /// goes to who waits longest, or is free. Who gets it must be woken.
     #[must_use]
     pub(crate) fn hand_back(&self) -> Option<M> {
+        self.census.stop_searching();
         self.with(Book::pass_on)
     }
 
@@ -310,15 +345,21 @@ impl<M: Member> Processors<M> {
             if !book.line.is_empty() || !work || book.owed > 0 {
                 return book.pass_on().map_or(Call::Nobody, Call::Wake);
             }
+            self.census.count_searching();
             book.call_with_hand()
         })
     }
 
-    /// A permit beyond the total, to be withdrawn from whoever comes by: for
-    /// machines that will block at once.
+    /// A free permit, or one beyond the total, to be withdrawn from whoever
+    /// comes by: for machines that will block at once.
     pub(crate) fn lend(&self) -> Call<M> {
         self.with(|book| {
-            book.owed += 1;
+            if book.free > 0 {
+                book.free -= 1;
+            } else {
+                book.owed += 1;
+            }
+            self.census.count_searching();
             book.call_with_hand()
         })
     }
@@ -414,9 +455,11 @@ impl<M: Member> Book<M> {
         Some(machine)
     }
 
+    /// With a permit in hand and a search counted.
     fn call_with_hand(&mut self) -> Call<M> {
         match self.pop_idle() {
             Some(machine) => {
+                machine.seat().summon();
                 machine.seat().grant();
                 Call::Wake(machine)
             }

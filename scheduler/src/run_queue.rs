@@ -39,10 +39,6 @@ impl RunQueue {
         self.0.is_empty()
     }
 
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
-
     /// The deque itself, for the injector to fill.
     pub(crate) fn deque(&self) -> &Worker<Runnable> {
         &self.0

@@ -3,10 +3,10 @@
 
 use crate::clock;
 use crate::find_work;
-use crate::goroutine::{self, Header, Runnable};
+use crate::goroutine::{self, HOME_FOR_LIFE, Header, Runnable};
 use crate::handoff;
 use crate::idle::{Bed, Census};
-use crate::machine::{self, Here, Machine, bump, take_flag};
+use crate::machine::{self, Here, Machine, bump};
 use crate::park::Parker;
 use crate::processor::GiveWay;
 use crate::roll;
@@ -15,12 +15,22 @@ use crate::shim::{Relaxed, Release};
 use crate::state::Woken;
 use crate::switch::{Coroutine, Left};
 use crate::trace;
+use std::io::{self, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::thread;
 use std::time::Duration;
 
+/// As `run`. Nothing may unwind out of it: the machine has a permit, and
+/// goroutines at home.
+pub(crate) fn run_or_die(here: Here) {
+    if catch_unwind(AssertUnwindSafe(|| run(here))).is_err() {
+        crate::fatal::fatal!("a panic left the scheduler on machine {}", here.number);
+    }
+}
+
 /// Runs goroutines until the scheduler stops.
-pub(crate) fn run(here: Here) {
+fn run(here: Here) {
     let scheduler = here.scheduler();
     wake_to_work(here);
     while !scheduler.is_stopping() {
@@ -33,6 +43,8 @@ pub(crate) fn run(here: Here) {
         }
     }
     here.own().stacks.borrow_mut().drain();
+    // It holds all machines, this one too.
+    here.own().peers.borrow_mut().clear();
 }
 
 /// Resumes a goroutine and puts it away when it comes back.
@@ -50,11 +62,11 @@ fn execute(here: Here, runnable: Runnable) {
     let header = unsafe { ptr.as_ref() };
     let mut woken = header.state.run();
     // SAFETY: 1. ours, since we took it from a queue.
-    let coroutine = unsafe { header.coroutine() };
-    if coroutine.is_none() && !begin(here, ptr) {
+    if unsafe { header.coroutine() }.is_none() && !begin(here, ptr) {
         return;
     }
-    let Some(coroutine) = coroutine else {
+    // SAFETY: 1. as above.
+    let Some(coroutine) = (unsafe { header.coroutine() }) else {
         crate::fatal::fatal!("goroutine {} has no stack to run on", header.id())
     };
     trace::run(header, here.number);
@@ -72,6 +84,11 @@ fn execute(here: Here, runnable: Runnable) {
     // Parked, it may run elsewhere by now, or be gone.
     own.current.set(ptr::null());
     here.tick.store(tick + 2, Relaxed);
+    if here.is_in_blocking_call() {
+        // It parked inside: the machine is free.
+        // ORDER: Release: pairs with the monitor's look.
+        here.is_in_blocking_call.store(false, Release);
+    }
     match left {
         Left::Parks(_) => {}
         Left::Yields => {
@@ -89,19 +106,17 @@ fn begin(here: Here, ptr: NonNull<Header>) -> bool {
     // SAFETY: ours, and alive.
     let header = unsafe { ptr.as_ref() };
     if header.home().is_none() && !here.scheduler().is_migrating() {
-        header.set_home(Some(here.ptr()));
-        bump(&here.homes);
+        machine::move_in(here, header);
+        header.set(HOME_FOR_LIFE);
     }
     let stack = match here.own().stacks.borrow_mut().take(header.stack_size()) {
         Ok(stack) => stack,
         Err(error) => {
             let message = format!("{} got no stack: {error}", goroutine::Described(header));
-            eprintln!("raddle: {message}");
+            let _ = writeln!(io::stderr(), "raddle: {message}");
             // SAFETY: 1. ours, never begun.
             unsafe { goroutine::give_up(ptr, Box::new(message)) };
-            header.state.finish();
-            // SAFETY: 1. the scheduler's own count.
-            unsafe { Header::drop_ref(ptr) };
+            put_away(here, ptr);
             return false;
         }
     };
@@ -114,32 +129,30 @@ fn begin(here: Here, ptr: NonNull<Header>) -> bool {
 }
 
 fn end(here: Here, ptr: NonNull<Header>) {
-    // SAFETY: the scheduler's reference is dropped below.
+    // SAFETY: the scheduler's reference is dropped by `put_away`.
     let header = unsafe { ptr.as_ref() };
-    header.state.finish();
     // SAFETY: 1. ours: it has ended here.
     if let Some(coroutine) = unsafe { header.coroutine() }.take() {
         let stack = coroutine.into_stack();
         roll::leave(stack.owner());
         here.own().stacks.borrow_mut().put(stack);
     }
+    put_away(here, ptr);
+}
+
+/// The last that a machine does for a goroutine.
+fn put_away(here: Here, ptr: NonNull<Header>) {
+    // SAFETY: the scheduler's reference is dropped below.
+    let header = unsafe { ptr.as_ref() };
+    header.state.finish();
     if header.home() == Some(here.ptr()) {
-        leave_home(here);
+        machine::leave_home(here);
     }
     // SAFETY: 1. the scheduler's own count.
     unsafe { Header::drop_ref(ptr) };
-}
-
-/// One goroutine fewer is at home here; a machine that was its own is like
-/// any other again when the last has gone.
-fn leave_home(here: Here) {
-    // ORDER: Relaxed: the machine alone writes it.
-    let left = here.homes.load(Relaxed).saturating_sub(1);
-    // ORDER: Relaxed: read under the lock of the book while we sleep.
-    here.homes.store(left, Relaxed);
-    if left == 0 && here.seat.is_own() {
-        here.seat.set_own(false);
-    }
+    // Shutdown waits for this, and not for `count_ended`: the destructors of
+    // a result come in between.
+    bump(&here.gone);
 }
 
 /// To the end of the queue it belongs to.
@@ -238,8 +251,12 @@ pub(crate) fn end_search(here: Here, found: bool) {
         scheduler.was_worth_the_call(found);
     }
     let was_last = scheduler.processors.census.stop_searching();
-    if found && was_last && find_work::sees_work(here) {
-        scheduler.call_for_work();
+    if found && was_last {
+        // Whoever pushed before this left it to us, who searched.
+        Census::before_second_look();
+        if find_work::sees_work(here) {
+            scheduler.call_for_work();
+        }
     }
 }
 
@@ -258,6 +275,7 @@ fn get_permit(here: Here) -> bool {
     let me = here.machine();
     if !own.at_home.borrow().is_empty() {
         if scheduler.processors.acquire_or_line_up(&me) {
+            scheduler.monitor.call_if_asleep();
             return true;
         }
         sleep_in_line(here);
@@ -267,6 +285,7 @@ fn get_permit(here: Here) -> bool {
         && find_work::sees_work(here)
         && scheduler.processors.try_acquire(&me)
     {
+        scheduler.monitor.call_if_asleep();
         return true;
     }
     // Others look into the injector now and then, but not here.
@@ -279,11 +298,14 @@ fn get_permit(here: Here) -> bool {
 
 /// Sleeps until a permit is granted; due timers run meanwhile.
 fn sleep_in_line(here: Here) {
+    if here.own().is_searching.get() {
+        end_search(here, false);
+    }
     while !here.seat.has_permit() && !here.scheduler().is_stopping() {
         if here.sleep.announce(Bed::Word) {
             Census::before_second_look();
             if !here.seat.has_permit() && !here.scheduler().is_stopping() {
-                sleep_on_word(here);
+                sleep(here, Bed::Word);
             }
         }
         here.sleep.wake_up();
@@ -317,10 +339,7 @@ fn rest(here: Here) {
                 && !here.seat.is_own()
                 && find_work::sees_work(here));
         if stay {
-            match bed {
-                Bed::Word => sleep_on_word(here),
-                Bed::Poll => scheduler.netpoll.wait(first_timer(here)),
-            }
+            sleep(here, bed);
         }
         here.sleep.wake_up();
         let _has_permit = scheduler.processors.leave_idle(&me);
@@ -338,28 +357,63 @@ fn rest(here: Here) {
 fn wake_to_work(here: Here) {
     let own = here.own();
     own.upkeep_in.set(0);
-    if take_flag(&here.is_summoned) {
-        own.is_searching.set(true);
+    own.wanted_since.set(0);
+    handoff::no_longer_excess(here);
+    if here.seat.take_summons() {
+        if own.is_searching.replace(true) {
+            // Counted twice.
+            here.scheduler().processors.census.stop_searching();
+        }
         own.may_take_now.set(true);
     }
     here.scheduler().monitor.call_if_asleep();
 }
 
-fn first_timer(here: Here) -> Option<u64> {
-    match here.timers.earliest() {
-        u64::MAX => None,
-        deadline => Some(deadline),
+fn first_timer(here: Here) -> u64 {
+    here.timers.settled_earliest()
+}
+
+/// A machine that sleeps so long gives memory back, in nanoseconds.
+const TRIM_AFTER: u64 = 200_000_000;
+
+/// Sleeps until called, or until a timer is due. A machine that sleeps long
+/// gives memory of its stacks back, once.
+fn sleep(here: Here, bed: Bed) {
+    let stacks = &here.own().stacks;
+    let mut trim_at = if stacks.borrow().is_used() {
+        clock::now() + TRIM_AFTER
+    } else {
+        u64::MAX
+    };
+    while !here.sleep.is_called() {
+        let timer = first_timer(here);
+        sleep_once(here, bed, timer.min(trim_at));
+        let now = if timer.min(trim_at) == u64::MAX {
+            0
+        } else {
+            clock::now()
+        };
+        if timer <= now {
+            return;
+        }
+        if trim_at <= now {
+            let _bytes = stacks.borrow_mut().trim();
+            trim_at = u64::MAX;
+        } else if bed == Bed::Poll {
+            return;
+        }
     }
 }
 
-fn sleep_on_word(here: Here) {
-    while !here.sleep.is_called() {
-        match first_timer(here) {
-            None => thread::park(),
-            Some(deadline) => match deadline.checked_sub(clock::now()) {
-                None | Some(0) => return,
-                Some(left) => thread::park_timeout(Duration::from_nanos(left)),
-            },
+/// Until `deadline` at most; may end early.
+fn sleep_once(here: Here, bed: Bed, deadline: u64) {
+    match bed {
+        Bed::Poll => here.scheduler().netpoll.wait(deadline),
+        Bed::Word if deadline == u64::MAX => thread::park(),
+        Bed::Word => {
+            if let Some(left @ 1..) = deadline.checked_sub(clock::now()) {
+                thread::park_timeout(Duration::from_nanos(left));
+            }
         }
     }
 }
@@ -395,7 +449,7 @@ pub fn yield_now() {
         return thread::yield_now();
     };
     let own = here.own();
-    if own.current.get().is_null() {
+    if here.goroutine().is_null() {
         return thread::yield_now();
     }
     let upkeep_in = own.upkeep_in.get();
@@ -412,8 +466,8 @@ fn yield_slowly() {
     let doomed = machine::with_current_goroutine(|header| {
         header.is_some_and(|header| header.scheduler().is_doomed())
     });
-    if doomed && !thread::panicking() {
-        std::panic::resume_unwind(Box::new(goroutine::Shutdown));
+    if doomed && machine::may_raise() {
+        machine::raise(goroutine::Shutdown);
     }
 }
 
@@ -422,7 +476,7 @@ fn yield_slowly() {
 pub fn checkpoint() {
     let over = machine::here().is_some_and(|here| {
         // ORDER: Relaxed: a hint of the monitor's.
-        here.is_slice_over.load(Relaxed) && !here.own().current.get().is_null()
+        here.is_slice_over.load(Relaxed) && !here.goroutine().is_null()
     });
     if over {
         yield_slowly();

@@ -1,7 +1,9 @@
 //! What the machines of one runtime share, its start and its end.
 
 use crate::clock;
-use crate::config::{Config, PanicPolicy};
+use crate::config::{Config, MOST_PROCS, PanicPolicy};
+use crate::handoff;
+use crate::idle::Census;
 use crate::goroutine::{Goroutine, Runnable};
 use crate::injector::Injector;
 use crate::machine::{self, Machine, MachineRef, bump};
@@ -16,9 +18,9 @@ use crate::shim::{AcqRel, Acquire, Mutex, Relaxed, Release};
 use crate::trace;
 use std::collections::VecDeque;
 use std::io;
-use std::panic::Location;
+use std::panic::{self, Location};
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::thread;
 use std::time::Duration;
 
@@ -47,7 +49,6 @@ pub struct Scheduler {
     pub(crate) next_call: AtomicU64,
     pub(crate) call_gap: AtomicU64,
     spawned_outside: AtomicU64,
-    ended_outside: AtomicU64,
     /// Threads of others at work here.
     pub(crate) visitors: AtomicUsize,
     doomed: AtomicBool,
@@ -67,6 +68,7 @@ impl Scheduler {
         let stack_size = config.effective_stack_size();
         crate::overflow::install();
         roll::describe_overflows();
+        wrap_panic_hook();
         Ok(Arc::new(Self {
             config,
             stack_size,
@@ -84,7 +86,6 @@ impl Scheduler {
             next_call: AtomicU64::new(0),
             call_gap: AtomicU64::new(0),
             spawned_outside: AtomicU64::new(0),
-            ended_outside: AtomicU64::new(0),
             visitors: AtomicUsize::new(0),
             doomed: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
@@ -137,7 +138,8 @@ impl Scheduler {
     /// Changes how many processors there are, at least 1; returns the old
     /// number.
     pub fn set_max_procs(&self, n: usize) -> usize {
-        let (was, wake) = self.processors.set_total(n.max(1));
+        let n = n.clamp(1, MOST_PROCS);
+        let (was, wake) = self.processors.set_total(n);
         for machine in wake {
             machine.call();
         }
@@ -156,21 +158,27 @@ impl Scheduler {
         all.iter().map(roll::line).collect()
     }
 
-    /// How many goroutines are alive, the runtime's own helpers apart.
+    /// How many goroutines are alive, the runtime's own helpers apart: from
+    /// the spawn until the result is there.
     pub fn num_goroutines(&self) -> usize {
+        self.spawned_less(|machine| &machine.ended)
+    }
+
+    /// As `num_goroutines`, until nothing of them is left to do.
+    fn not_gone(&self) -> usize {
+        self.spawned_less(|machine| &machine.gone)
+    }
+
+    fn spawned_less(&self, counter: impl Fn(&Machine) -> &AtomicU64) -> usize {
         let machines = self.machines.lock();
         // Ended ones first: the difference may be too great for a moment,
         // never too small.
         // ORDER: Acquire pairs with `bump`, and so do those below.
-        let mut ended = self.ended_outside.load(Acquire);
-        for machine in machines.iter() {
-            ended += machine.ended.load(Acquire); // ORDER: as above.
-        }
+        let ended: u64 = machines.iter().map(|m| counter(m).load(Acquire)).sum();
         // ORDER: as above.
-        let mut spawned = self.spawned_outside.load(Acquire);
-        for machine in machines.iter() {
-            spawned += machine.spawned.load(Acquire); // ORDER: as above.
-        }
+        let inside: u64 = machines.iter().map(|m| m.spawned.load(Acquire)).sum();
+        // ORDER: as above.
+        let spawned = inside + self.spawned_outside.load(Acquire);
         usize::try_from(spawned.saturating_sub(ended)).unwrap_or(usize::MAX)
     }
 
@@ -185,8 +193,7 @@ impl Scheduler {
     pub(crate) fn count_ended(&self) {
         match machine::here() {
             Some(here) if here.scheduler == self.ptr() => bump(&here.ended),
-            // ORDER: as above.
-            _ => drop(self.ended_outside.fetch_add(1, Release)),
+            _ => crate::fatal::fatal!("a goroutine ended off its machines"),
         }
     }
 
@@ -198,17 +205,25 @@ impl Scheduler {
     /// There is new work for whoever is free; the caller has put it where a
     /// search finds it.
     pub(crate) fn call_for_work(&self) {
-        if !self.processors.census.claim_call() {
-            return;
+        while self.processors.census.claim_call() {
+            match self.processors.call_for_work() {
+                Call::Nobody => {
+                    // Whoever pushed while we had the claim left it to us.
+                    Census::before_second_look();
+                    if !self.has_work_for_any() {
+                        return;
+                    }
+                }
+                call => return self.answer(call),
+            }
         }
-        match self.processors.call_for_work() {
-            Call::Nobody => {
-                self.processors.census.stop_searching();
-            }
-            Call::Wake(machine) => {
-                summon(&machine);
-                machine.call();
-            }
+    }
+
+    /// Does what a call for a machine asks for.
+    pub(crate) fn answer(&self, call: Call<MachineRef>) {
+        match call {
+            Call::Nobody => {}
+            Call::Wake(machine) => machine.call(),
             Call::Start => self.start_called(),
         }
     }
@@ -247,35 +262,26 @@ impl Scheduler {
         self.call_gap.store(gap, Relaxed);
     }
 
-    /// Starts a machine with the permit in the caller's hand, counted as
-    /// searching.
-    pub(crate) fn start_called(&self) {
-        match self.start_machine(|machine| {
-            summon(&machine);
-            self.processors.seat_started(&machine);
-        }) {
-            Ok(_) => {}
-            Err(_out_of_threads) => {
-                self.processors.census.stop_searching();
-                self.hand_back();
-            }
+    /// Starts a machine for the permit in the caller's hand.
+    fn start_called(&self) {
+        let Ok(machine) = self.add_machine() else {
+            // As many threads as max_threads allows.
+            return self.wake(self.processors.hand_back());
+        };
+        let reference = MachineRef::of(&machine);
+        self.processors.seat_started(&reference);
+        if let Err(_out_of_threads) = self.start_thread(machine) {
+            self.wake(self.processors.unseat_started(&reference));
         }
     }
 
-    pub(crate) fn hand_back(&self) {
-        if let Some(machine) = self.processors.hand_back() {
+    fn wake(&self, machine: Option<MachineRef>) {
+        if let Some(machine) = machine {
             machine.call();
         }
     }
 
-    /// Starts the thread of a new machine; `prepare` sees the machine first.
-    pub(crate) fn start_machine(
-        &self,
-        prepare: impl FnOnce(MachineRef),
-    ) -> io::Result<MachineRef> {
-        let machine = self.add_machine()?;
-        let reference = MachineRef::of(&machine);
-        prepare(reference);
+    fn start_thread(&self, machine: Arc<Machine>) -> io::Result<()> {
         trace::start_machine(machine.number);
         // SAFETY: `self` lies in the Arc made by `new`, which a caller in
         // this runtime keeps.
@@ -285,12 +291,33 @@ impl Scheduler {
             .spawn(move || {
                 crate::overflow::on_this_thread();
                 let here = machine::become_machine(&machine);
-                schedule::run(here);
+                schedule::run_or_die(here);
                 machine::cease_to_be_machine();
                 drop(scheduler);
-            })?;
-        self.threads.lock().push(thread);
-        Ok(reference)
+            });
+        match thread {
+            Ok(thread) => {
+                self.threads.lock().push(thread);
+                Ok(())
+            }
+            Err(error) => {
+                self.forget_last_machine();
+                Err(error)
+            }
+        }
+    }
+
+    /// The machine added last has no thread: its number is free again, unless
+    /// another was added meanwhile.
+    fn forget_last_machine(&self) {
+        let mut machines = self.machines.lock();
+        if machines.last().is_some_and(|last| last.thread.get().is_none()) {
+            let forgotten = machines.pop();
+            // Who has its address still finds it.
+            std::mem::forget(forgotten);
+            // ORDER: Release: as in `add_machine`.
+            self.machines_version.fetch_add(1, Release);
+        }
     }
 
     /// A machine for one goroutine: an idle one that nobody has a home on,
@@ -300,7 +327,13 @@ impl Scheduler {
         let nobody = |machine: &MachineRef| machine.homes.load(Relaxed) == 0;
         let machine = match self.processors.claim_own(nobody) {
             Some(machine) => machine,
-            None => self.start_machine(|machine| machine.seat.set_own(true))?,
+            None => {
+                let machine = self.add_machine()?;
+                machine.seat.set_own(true);
+                let reference = MachineRef::of(&machine);
+                self.start_thread(machine)?;
+                reference
+            }
         };
         // ORDER: Relaxed: nobody else writes it before the goroutine comes.
         machine.homes.store(1, Relaxed);
@@ -318,7 +351,7 @@ impl Scheduler {
         let machine = Machine::new(machines.len(), self.ptr());
         machines.push(machine.clone());
         // ORDER: Release: who sees the number finds the machine in the list.
-        self.machines_version.store(machines.len(), Release);
+        self.machines_version.fetch_add(1, Release);
         Ok(machine)
     }
 
@@ -405,10 +438,22 @@ impl Scheduler {
     }
 }
 
-/// A called machine counts as searching when it wakes.
-pub(crate) fn summon(machine: &Machine) {
-    // ORDER: Release pairs with the machine's look at it after its wake.
-    machine.is_summoned.store(true, Release);
+/// The panic hook of the program runs as the OS thread: in the middle of it
+/// std lets no other panic begin on the thread, so nobody else may run there.
+/// Once a process; a hook set later is not wrapped.
+fn wrap_panic_hook() {
+    static ONCE: Once = Once::new();
+    if thread::panicking() {
+        return;
+    }
+    ONCE.call_once(|| {
+        let hook = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            machine::note_panic();
+            let _as_thread = machine::AsThread::begin();
+            hook(info);
+        }));
+    });
 }
 
 /// The least and the most time between two calls for fresh work.
@@ -461,7 +506,7 @@ impl Runtime {
                 // while we run.
                 let first = unsafe { spawn::spawn_here(here, site, options, f, after) };
                 drop(first);
-                schedule::run(here)
+                schedule::run_or_die(here);
             }
             Err(error) => crate::fatal::fatal!("no first machine: {error}"),
         }
@@ -487,9 +532,10 @@ impl Drop for Runtime {
 }
 
 fn shut_down(scheduler: Arc<Scheduler>, grace: Option<Duration>) -> usize {
-    let inside = machine::here().is_some_and(|here| {
+    let is_own = |here: machine::Here| {
         here.scheduler == scheduler.ptr() && !here.own().current.get().is_null()
-    });
+    };
+    let inside = machine::here().is_some_and(is_own) || handoff::is_helping(&scheduler);
     assert!(
         !inside,
         "a Runtime was dropped by one of its own goroutines, which it would wait for"
@@ -503,7 +549,7 @@ fn shut_down(scheduler: Arc<Scheduler>, grace: Option<Duration>) -> usize {
         // by the next round.
         roll::doom_all(&scheduler);
         scheduler.release_held();
-        let left = scheduler.num_goroutines();
+        let left = scheduler.not_gone();
         if left == 0 {
             break;
         }

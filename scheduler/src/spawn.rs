@@ -1,6 +1,6 @@
 //! A new goroutine: identity, allocation, first queue.
 
-use crate::goroutine::{self, Birth, GoroutineId, Join, Traits};
+use crate::goroutine::{self, Birth, GoroutineId, HOME_BY_PANIC, Join, Traits};
 use crate::machine::{self, Here};
 use crate::schedule;
 use crate::scheduler::Scheduler;
@@ -135,7 +135,7 @@ where
         return Err(f);
     };
     let stays = machine::with_current_goroutine(|header| {
-        header.is_some_and(|header| header.home().is_some() && !header.home_by_panic().get())
+        header.is_some_and(|header| header.home().is_some() && !header.has(HOME_BY_PANIC))
     });
     if !stays {
         return Err(f);
@@ -206,7 +206,7 @@ where
             if place == Place::Local {
                 machine::bump(&here.homes);
                 here.own().at_home.borrow_mut().push_back(runnable);
-            } else if here.seat.is_own() {
+            } else if !here.takes_all_work() {
                 schedule::inject(scheduler, runnable);
             } else {
                 here.own().queue.push(runnable);

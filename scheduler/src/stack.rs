@@ -21,7 +21,9 @@ mod slab;
 pub(crate) use memory::page_size;
 pub(crate) use slab::{GUARD, Located, Stack, for_each_owner, locate};
 
-use crate::shim::{Mutex, Relaxed};
+use crate::shim::Mutex;
+#[cfg(test)]
+use crate::shim::Relaxed;
 use memory::NoGuard;
 use slab::{CLASSES, Class, Slab};
 use std::{fmt, mem};
@@ -200,6 +202,11 @@ impl Pool {
         }
     }
 
+    /// Whether there may be something to trim.
+    pub(crate) fn is_used(&self) -> bool {
+        self.classes.iter().any(|own| own.used)
+    }
+
     /// Gives memory back: all that the coldest have, and of the others what
     /// deep calls left below their first page. Says how many bytes at least.
     /// Cheap when nothing was put since the last time.
@@ -309,6 +316,7 @@ fn trim_reserve(how_many: impl Fn(&Reserve) -> usize) -> usize {
 }
 
 /// How many stacks there are, and how they stand.
+#[cfg(test)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stats {
     /// There is address space for so many.
@@ -326,6 +334,7 @@ pub(crate) struct Stats {
 }
 
 /// Counts; a moment's picture, while others go on.
+#[cfg(test)]
 pub(crate) fn stats() -> Stats {
     let mut stats = Stats {
         // ORDER: Relaxed: statistics.

@@ -99,6 +99,7 @@ impl<T: Copy> Timers<T> {
     }
 
     /// How many there are.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.inner.lock().live
     }

@@ -1,9 +1,11 @@
 //! Scheduler events; the only door to tracing.
 //!
 //! Targets, levels and fields are part of the public surface: `docs/events.md`
-//! lists them. With no subscriber each call here is one relaxed load.
+//! lists them. With no subscriber each call here is one relaxed load. What a
+//! subscriber waits for blocks its thread: it runs in the middle of things.
 
 use crate::goroutine::Header;
+use crate::machine::AsThread;
 use crate::reason::Reason;
 use std::time::Duration;
 use tracing::Level;
@@ -27,6 +29,7 @@ macro_rules! event {
                 tracing::event!(target: TARGET, Level::$level, $($fields)*);
             }
             if is_on(Level::$level) {
+                let _as_thread = AsThread::begin();
                 emit($($arg),*);
             }
         }
