@@ -346,9 +346,9 @@ impl<'scope> Scope<'scope, '_> {
     {
         let site = Location::caller();
         let data = &self.data;
-        // ORDER: Relaxed: the caller is counted, so it is not 0.
-        data.running.fetch_add(1, Relaxed);
         let join = with_scheduler(|scheduler| {
+            // ORDER: Relaxed: the caller is counted, so it is not 0.
+            data.running.fetch_add(1, Relaxed);
             // SAFETY: 1. by the bounds. 2. 'scope ends after `wait`, and that
             // after every `ended`. 3. as in `spawn`, or the scope's owner is
             // a goroutine of it.

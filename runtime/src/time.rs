@@ -41,5 +41,6 @@ pub fn sleep_until(deadline: Instant) {
 }
 
 fn sleep_till(deadline: u64) {
+    raddle_scheduler::checkpoint();
     let _outcome = Wait::new().park(Reason::Sleep, Some(deadline));
 }

@@ -108,7 +108,9 @@ fn upkeep(here: Here) -> Option<Runnable> {
         own.wanted_since.set(0);
     }
     call_for_backlog(here, now);
-    if here.seat.is_own() {
+    // With long turns there is an upkeep before each: every other one leaves
+    // the turn to what is here.
+    if here.seat.is_own() || !own.upkeep_takes.replace(!own.upkeep_takes.get()) {
         return None;
     }
     if let Some(oldest) = scheduler.injector.take()

@@ -83,6 +83,8 @@ pub(crate) struct Own {
     pub(crate) upkeep_every: Cell<u32>,
     pub(crate) upkeep_in: Cell<u32>,
     pub(crate) upkeep_at: Cell<u64>,
+    /// Whether the next upkeep takes something that all may run.
+    pub(crate) upkeep_takes: Cell<bool>,
     /// How often in a row the next slot went first.
     pub(crate) next_in_row: Cell<u32>,
     pub(crate) is_searching: Cell<bool>,
@@ -134,6 +136,7 @@ impl Machine {
                 upkeep_every: Cell::new(61),
                 upkeep_in: Cell::new(61),
                 upkeep_at: Cell::new(0),
+                upkeep_takes: Cell::new(true),
                 next_in_row: Cell::new(0),
                 is_searching: Cell::new(false),
                 may_take_now: Cell::new(false),
@@ -143,7 +146,7 @@ impl Machine {
                 panics_parked: Cell::new(0),
                 as_thread: Cell::new(0),
                 wanted_since: Cell::new(0),
-                random: Cell::new(number as u64 * 0x9e37_79b9_7f4a_7c15 + 1),
+                random: Cell::new((number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
                 ids: Cell::new((0, 0)),
             },
         })

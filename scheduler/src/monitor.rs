@@ -27,6 +27,7 @@ use crate::shim::{AcqRel, Mutex, Relaxed, Release, SeqCst};
 use crate::trace;
 use std::collections::HashMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle, Thread};
 use std::time::Duration;
@@ -78,7 +79,12 @@ impl Monitor {
         let watched = scheduler.clone();
         let handle = thread::Builder::new()
             .name("raddle-monitor".into())
-            .spawn(move || Watch::new(&watched).run())?;
+            .spawn(move || {
+                let watch = AssertUnwindSafe(|| Watch::new(&watched).run());
+                if catch_unwind(watch).is_err() {
+                    crate::fatal::fatal!("a panic ended the monitor");
+                }
+            })?;
         let _first = self.thread.set(handle.thread().clone());
         *self.handle.lock() = Some(handle);
         Ok(())

@@ -280,6 +280,7 @@ pub(crate) fn wait_for_end_firmly(header: &Header) {
 }
 
 fn wait_for_end_as(header: &Header, hold: Hold) {
+    schedule::checkpoint();
     let me = Parker::current();
     if !header.begin_join(me) {
         return;

@@ -332,6 +332,8 @@ fn rest(here: Here) {
         if let Some(next) = scheduler.processors.go_idle(&me) {
             next.call();
         }
+        // The permit may have been taken a moment before we gave it up.
+        handoff::no_longer_excess(here);
         Census::before_second_look();
         let stay = here.inbox.is_empty()
             && !scheduler.is_stopping()

@@ -135,7 +135,9 @@ where
         return Err(f);
     };
     let stays = machine::with_current_goroutine(|header| {
-        header.is_some_and(|header| header.home().is_some() && !header.has(HOME_BY_PANIC))
+        header.is_some_and(|header| {
+            header.home().is_some() && (header.pins().get() > 0 || !header.has(HOME_BY_PANIC))
+        })
     });
     if !stays {
         return Err(f);
