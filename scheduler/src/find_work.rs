@@ -158,10 +158,10 @@ fn local(here: Here) -> Option<Runnable> {
     if !here.inbox.is_empty() {
         empty_inbox(here);
     }
-    if own.turn.get() % UNSTARTED_EVERY == 0 {
-        if let Some(runnable) = take_next(here).or_else(|| pop(here)) {
-            return Some(runnable);
-        }
+    if own.turn.get().is_multiple_of(UNSTARTED_EVERY)
+        && let Some(runnable) = take_next(here).or_else(|| pop(here))
+    {
+        return Some(runnable);
     }
     if let Some(runnable) = own.next_at_home.take() {
         if may_go_first(here) {

@@ -15,6 +15,7 @@ use crate::shim::{
 };
 use crate::state::State;
 use crate::switch::{Coroutine, Yielder};
+use crate::token::Token;
 use crate::trace;
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
@@ -89,7 +90,7 @@ pub(crate) struct Traits {
 pub(crate) struct Header {
     pub(crate) state: State,
     reason: AtomicU8,
-    token: AtomicU8,
+    pub(crate) token: Token,
     refs: AtomicU32,
     /// In milliseconds of the scheduler's coarse clock.
     since: AtomicU32,
@@ -132,10 +133,6 @@ struct Parts {
     drop_result: unsafe fn(NonNull<Header>),
     free: unsafe fn(NonNull<Header>),
 }
-
-const EMPTY: u8 = 0;
-const TOKEN: u8 = 1;
-const WAITING: u8 = 2;
 
 /// Nobody joins yet; a greater value than `DETACHED` is the joiner.
 const NOT_JOINED: usize = 0;
@@ -254,47 +251,6 @@ impl Header {
         unsafe { &mut *self.locals.get() }
     }
 
-    /// The token of `park`, by the goroutine itself: `true` if it was there
-    /// and is used up; else it counts as waiting from here on.
-    pub(crate) fn take_token_or_wait(&self) -> bool {
-        // ORDER: Acquire pairs with `leave_token`.
-        match self
-            .token
-            .compare_exchange(EMPTY, WAITING, Relaxed, Acquire)
-        {
-            Ok(_) => false,
-            Err(_) => {
-                // ORDER: Acquire, and a swap: a token that comes between the
-                // two merges with the one just found, and what was done
-                // before it must be seen.
-                let _ = self.token.swap(EMPTY, Acquire);
-                true
-            }
-        }
-    }
-
-    /// Leaves the token. On `true` the goroutine waited for it and this call
-    /// is the one that owes the unpark.
-    pub(crate) fn leave_token(&self) -> bool {
-        // ORDER: AcqRel: shows the caller's writes to `park`'s return.
-        self.token.swap(TOKEN, AcqRel) == WAITING
-    }
-
-    /// Ends the wait for the token without one. On `true` nobody owes an
-    /// unpark for it but the caller.
-    pub(crate) fn stop_waiting(&self) -> bool {
-        // ORDER: Relaxed, Acquire: as `take_token_or_wait`.
-        self.token
-            .compare_exchange(WAITING, EMPTY, Relaxed, Acquire)
-            .is_ok()
-    }
-
-    /// After the wake: uses the token up.
-    pub(crate) fn clear_token(&self) {
-        // ORDER: Acquire pairs with `leave_token`.
-        let _ = self.token.swap(EMPTY, Acquire);
-    }
-
     /// `parker` waits for the end. `false`: it has ended already.
     pub(crate) fn begin_join(&self, parker: Parker) -> bool {
         // ORDER: Release shows the joiner to the end; Acquire pairs with it.
@@ -407,7 +363,7 @@ where
         header: Header {
             state: State::queued(),
             reason: AtomicU8::new(Reason::None as u8),
-            token: AtomicU8::new(EMPTY),
+            token: Token::new(),
             refs: AtomicU32::new(2),
             since: AtomicU32::new(0),
             pins: Cell::new(0),
@@ -613,17 +569,14 @@ unsafe fn drop_result<F, T, D>(header: NonNull<Header>) {
 /// # Safety
 /// 1. No reference is left.
 unsafe fn free<F, T, D>(header: NonNull<Header>) {
-    let whole = header.cast::<Whole<F, T, D>>().as_ptr();
+    // SAFETY: 1. made by `Box` in `create`, and nobody else has it.
+    let whole = unsafe { Box::from_raw(header.cast::<Whole<F, T, D>>().as_ptr()) };
     // A result that is still here belongs to a forgotten handle: what it
     // borrows may be gone, so it must not be dropped.
-    // SAFETY: 1. ours alone.
-    let stage = unsafe { ptr::replace((*whole).stage.get(), Stage::Taken) };
+    let Whole { header, stage, .. } = *whole;
     std::mem::forget(stage);
     // Values made after the last look have nobody to run their destructors.
-    // SAFETY: 1. ours alone.
-    std::mem::forget(unsafe { (*(*whole).header.locals.get()).take() });
-    // SAFETY: 1. made by `Box` in `create`.
-    drop(unsafe { Box::from_raw(whole) });
+    std::mem::forget(header.locals);
 }
 
 /// A goroutine, or an OS thread that uses raddle, seen from outside: who it
@@ -787,9 +740,10 @@ impl<T> Join<T> {
 
     fn take(self) -> thread::Result<T> {
         let mut result: Option<thread::Result<T>> = None;
+        let take_result = self.header().parts.take_result;
         let header = NonNull::from(self.header());
         // SAFETY: it has ended, nobody else joins, and `result` is the room.
-        unsafe { (header.as_ref().parts.take_result)(header, (&raw mut result).cast()) };
+        unsafe { take_result(header, (&raw mut result).cast()) };
         match result {
             Some(result) => result,
             None => crate::fatal::fatal!("a result was taken twice"),

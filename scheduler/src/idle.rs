@@ -107,6 +107,12 @@ impl Census {
         (self.0.load(Relaxed) >> 16) as usize
     }
 
+    #[cfg(test)]
+    pub(crate) fn searching_now(&self) -> u32 {
+        // ORDER: Relaxed: asked when all is quiet.
+        self.0.load(Relaxed) & 0xffff
+    }
+
     /// Ends a search. `true`: it was the last one.
     pub(crate) fn stop_searching(&self) -> bool {
         // ORDER: AcqRel: as the start; the caller's fence follows where it

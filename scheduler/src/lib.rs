@@ -6,12 +6,12 @@
 //! ```text
 //! schedule spawn handoff monitor → find_work → park netpoll → idle
 //!   → machine → processor run_queue injector timers switch
-//!   → goroutine → state switch → stack → shim trace config fatal
+//!   → goroutine → state token switch → stack → shim trace config fatal
 //! ```
 //!
 //! | room | job |
 //! |---|---|
-//! | `state` | a goroutine's life as one atomic word |
+//! | `state`, `token` | a goroutine's life as one atomic word; what `park` waits for |
 //! | `goroutine` | identity, home, closure, result, end |
 //! | `locals` | a goroutine's own values |
 //! | `stack`, `overflow` | slabs, guards, reuse; the report when one runs over |
@@ -38,6 +38,7 @@ mod processor;
 mod shim;
 #[cfg_attr(all(test, raddle_model), allow(unsafe_code))]
 mod state;
+mod token;
 
 mod fatal;
 

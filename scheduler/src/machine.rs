@@ -232,7 +232,7 @@ pub(crate) struct Here(MachineRef, PhantomData<*const ()>);
 
 impl Here {
     pub(crate) fn own(&self) -> &Own {
-        &self.0.own_field()
+        self.0.own_field()
     }
 
     pub(crate) fn machine(self) -> MachineRef {
@@ -298,8 +298,10 @@ pub(crate) fn cease_to_be_machine() {
 #[cfg(target_os = "linux")]
 fn this_os_thread() -> OsThread {
     let mut clock = 0;
+    // SAFETY: no arguments.
+    let thread = unsafe { libc::pthread_self() };
     // SAFETY: asks about the calling thread; `clock` is a local.
-    let failed = unsafe { libc::pthread_getcpuclockid(libc::pthread_self(), &raw mut clock) };
+    let failed = unsafe { libc::pthread_getcpuclockid(thread, &raw mut clock) };
     // SAFETY: no arguments.
     let id = unsafe { libc::gettid() };
     OsThread {
@@ -477,10 +479,11 @@ fn leave_while_panicking(left: Left) -> Woken {
 #[cold]
 #[inline(never)]
 fn panic_is_over(header: &Header) {
-    if header.has(HOME_BY_PANIC) && header.pins().get() == 0 {
-        if let Some(here) = here() {
-            move_out(here, header);
-        }
+    if header.has(HOME_BY_PANIC)
+        && header.pins().get() == 0
+        && let Some(here) = here()
+    {
+        move_out(here, header);
     }
     header.clear(HOME_BY_PANIC | RAISED);
 }

@@ -292,7 +292,7 @@ impl<'a> Watch<'a> {
         let before = *seen;
         seen.at = now;
         seen.cpu = cpu.unwrap_or(0);
-        if seen.tick != tick || tick % 2 == 0 {
+        if seen.tick != tick || tick.is_multiple_of(2) {
             *seen = Seen {
                 tick,
                 since: now,

@@ -234,7 +234,7 @@ impl Alarm {
         } else {
             let header = (self.0 & !OF_TOKEN) as *const Header;
             // SAFETY: 1. it is still there.
-            let stopped = unsafe { &*header }.stop_waiting();
+            let stopped = unsafe { &*header }.token.stop_waiting();
             stopped.then_some(Parker(header as usize))
         }
     }
@@ -329,7 +329,7 @@ fn park_until(deadline: Option<u64>) -> bool {
     // SAFETY: it is the caller, alive as long as it runs.
     let header = unsafe { header.as_ref() };
     schedule::checkpoint();
-    if header.take_token_or_wait() {
+    if header.token.take_or_wait() {
         return true;
     }
     let timer = deadline.map(|deadline| machine::add_timer(deadline, Alarm::of_token(header)));
@@ -338,20 +338,20 @@ fn park_until(deadline: Option<u64>) -> bool {
         if !machine::may_raise() {
             continue;
         }
-        if header.stop_waiting() {
+        if header.token.stop_waiting() {
             cancel_timer(timer);
             raise();
         }
         hold = Hold::Firm;
     }
     cancel_timer(timer);
-    header.clear_token();
+    header.token.clear();
     true
 }
 
 /// `Goroutine::unpark` for a goroutine.
 pub(crate) fn unpark_by_token(header: &Header) {
-    if header.leave_token() {
+    if header.token.leave() {
         Parker(std::ptr::from_ref(header) as usize).unpark();
     }
 }

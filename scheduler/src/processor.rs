@@ -474,3 +474,277 @@ impl<M: Member> Book<M> {
         machine.seat().set_place(AWAKE);
     }
 }
+
+/// A machine of the tests: a seat with a name.
+#[cfg(test)]
+mod seats {
+    use super::{Member, Processors, Seat};
+
+    #[cfg(raddle_model)]
+    use loom::sync::Arc;
+    #[cfg(not(raddle_model))]
+    use std::sync::Arc;
+
+    #[derive(Clone, Debug)]
+    pub(super) struct M(pub(super) Arc<(char, Seat)>);
+
+    impl M {
+        pub(super) fn new(name: char) -> Self {
+            Self(Arc::new((name, Seat::new())))
+        }
+
+        pub(super) fn has(&self) -> bool {
+            self.seat().has_permit()
+        }
+    }
+
+    impl PartialEq for M {
+        fn eq(&self, other: &Self) -> bool {
+            Arc::ptr_eq(&self.0, &other.0)
+        }
+    }
+
+    impl Member for M {
+        fn seat(&self) -> &Seat {
+            &self.0.1
+        }
+    }
+
+    /// Invariants 1, 2 and 5, with nothing in anybody's hand.
+    pub(super) fn check(processors: &Processors<M>, members: &[&M]) {
+        let book = processors.book.lock();
+        let held = members.iter().filter(|m| m.has()).count();
+        assert_eq!(book.free + held, book.total + book.owed, "permits");
+        assert!(
+            book.line.is_empty() || book.free == 0,
+            "in line beside a free permit"
+        );
+        assert!(
+            book.owed == 0 || book.free == 0,
+            "a free permit is still owed"
+        );
+        assert_eq!(processors.census.free_now(), book.free);
+        assert_eq!(processors.is_wanted(), book.line.len() + book.owed > 0);
+    }
+}
+
+#[cfg(all(test, not(raddle_model)))]
+mod tests {
+    use super::seats::{M, check};
+    use super::{Call, GiveWay, Processors};
+
+    #[test]
+    fn a_permit_goes_to_who_has_waited_longest() {
+        let processors = Processors::new(1);
+        let [a, b, c] = ['a', 'b', 'c'].map(M::new);
+        assert!(processors.try_acquire(&a));
+        assert!(!processors.acquire_or_line_up(&b));
+        assert!(!processors.acquire_or_line_up(&c));
+        assert_eq!(processors.give_way(&a), GiveWay::Sleep(Some(b.clone())));
+        assert_eq!(processors.give_way(&b), GiveWay::Sleep(Some(c.clone())));
+        assert_eq!(processors.release(&c), Some(a.clone()));
+        check(&processors, &[&a, &b, &c]);
+    }
+
+    #[test]
+    fn a_lent_permit_is_withdrawn_from_whoever_comes_by() {
+        let processors = Processors::new(1);
+        let [a, b] = ['a', 'b'].map(M::new);
+        assert!(processors.try_acquire(&a));
+        assert_eq!(processors.lend(), Call::Start);
+        processors.seat_started(&b);
+        check(&processors, &[&a, &b]);
+        assert_eq!(processors.release(&a), None);
+        check(&processors, &[&a, &b]);
+        assert!(!processors.try_acquire(&a));
+        assert_eq!(processors.release(&b), None);
+        assert!(processors.try_acquire(&a));
+    }
+
+    #[test]
+    fn a_free_permit_is_lent_first() {
+        let processors = Processors::new(2);
+        let [a, b, c] = ['a', 'b', 'c'].map(M::new);
+        assert!(processors.try_acquire(&a));
+        assert_eq!(processors.lend(), Call::Start);
+        processors.seat_started(&b);
+        check(&processors, &[&a, &b]);
+        assert!(!processors.acquire_or_line_up(&c));
+        assert_eq!(processors.give_way(&a), GiveWay::Sleep(Some(c.clone())));
+        check(&processors, &[&a, &b, &c]);
+    }
+
+    #[test]
+    fn the_total_changes_under_way() {
+        let processors = Processors::new(3);
+        let [a, b, c, d] = ['a', 'b', 'c', 'd'].map(M::new);
+        for m in [&a, &b, &c] {
+            assert!(processors.try_acquire(m));
+        }
+        assert_eq!(processors.set_total(1), (3, vec![]));
+        check(&processors, &[&a, &b, &c, &d]);
+        assert_eq!(processors.give_way(&a), GiveWay::Sleep(None));
+        assert_eq!(processors.release(&b), None);
+        check(&processors, &[&a, &b, &c, &d]);
+        assert_eq!(processors.set_total(2), (1, vec![a.clone()]));
+        assert!(!processors.acquire_or_line_up(&d));
+        assert_eq!(processors.release(&a), Some(d.clone()));
+        check(&processors, &[&a, &b, &c, &d]);
+    }
+
+    #[test]
+    fn a_machine_that_did_not_start_leaves_nothing_behind() {
+        let processors = Processors::new(1);
+        let [a, b] = ['a', 'b'].map(M::new);
+        assert!(processors.census.claim_call());
+        assert_eq!(processors.call_for_work(), Call::Start);
+        processors.seat_started(&a);
+        assert_eq!(processors.unseat_started(&a), None);
+        check(&processors, &[&a, &b]);
+        assert!(processors.census.looks_callable());
+    }
+}
+
+#[cfg(all(test, raddle_model))]
+mod models {
+    use super::seats::{M, check};
+    use super::{Call, GiveWay, Processors};
+    use crate::idle::Census;
+    use crate::shim::{AtomicUsize, Relaxed, model};
+    use loom::sync::Arc;
+    use loom::thread::spawn;
+
+    /// What a retaker does with the permit in its hand when no machine can
+    /// be started.
+    fn answer(processors: &Processors<M>, call: Call<M>) {
+        if call == Call::Start {
+            let _next = processors.hand_back();
+        }
+    }
+
+    /// A stuck machine's permit is taken while it comes back and gives the
+    /// permit up itself, and another lines up: the permit is neither lost nor
+    /// doubled, and who waits gets it.
+    #[test]
+    fn a_retaken_permit_is_neither_lost_nor_doubled() {
+        model(|| {
+            let processors = Arc::new(Processors::new(1));
+            let [a, b] = ['a', 'b'].map(M::new);
+            assert!(processors.try_acquire(&a));
+            let monitor = spawn({
+                let (processors, a) = (processors.clone(), a.clone());
+                move || {
+                    if processors.retake(&a) {
+                        let call = processors.place_retaken(true);
+                        answer(&processors, call);
+                    }
+                }
+            });
+            let waiter = spawn({
+                let (processors, b) = (processors.clone(), b.clone());
+                move || processors.acquire_or_line_up(&b)
+            });
+            let _next = processors.release(&a);
+            monitor.join().unwrap();
+            let at_once = waiter.join().unwrap();
+            assert!(!a.has());
+            assert!(b.has(), "got it at once: {at_once}");
+            check(&processors, &[&a, &b]);
+        });
+    }
+
+    /// A holder gives way while its permit is retaken and two are in line:
+    /// the first in line has it afterwards, and the second not.
+    #[test]
+    fn the_line_is_first_come_first_served() {
+        model(|| {
+            let processors = Arc::new(Processors::new(1));
+            let [a, b, c] = ['a', 'b', 'c'].map(M::new);
+            assert!(processors.try_acquire(&a));
+            assert!(!processors.acquire_or_line_up(&b));
+            assert!(!processors.acquire_or_line_up(&c));
+            let monitor = spawn({
+                let (processors, a) = (processors.clone(), a.clone());
+                move || {
+                    if processors.retake(&a) {
+                        let call = processors.place_retaken(false);
+                        answer(&processors, call);
+                    }
+                }
+            });
+            if processors.give_way(&a) == GiveWay::Keep {
+                // It was retaken: back into the line like anybody.
+                assert!(!processors.acquire_or_line_up(&a));
+            }
+            monitor.join().unwrap();
+            assert!(b.has() && !c.has() && !a.has());
+            check(&processors, &[&a, &b, &c]);
+        });
+    }
+
+    /// The number of processors shrinks while one holder gives way and
+    /// another goes idle: in the end as many hold permits as may.
+    #[test]
+    fn the_total_is_kept_to() {
+        model(|| {
+            let processors = Arc::new(Processors::new(2));
+            let [a, b] = ['a', 'b'].map(M::new);
+            assert!(processors.try_acquire(&a));
+            assert!(processors.try_acquire(&b));
+            let other = spawn({
+                let (processors, b) = (processors.clone(), b.clone());
+                move || processors.go_idle(&b)
+            });
+            let (was, woken) = processors.set_total(1);
+            assert_eq!((was, woken.len()), (2, 0));
+            let way = processors.give_way(&a);
+            let _next = other.join().unwrap();
+            check(&processors, &[&a, &b]);
+            assert!(a.has() && !b.has(), "{way:?}");
+        });
+    }
+
+    /// Work is pushed while the only machine goes to sleep: it sees the work
+    /// in its second look, or is called, with a permit, and knows then that
+    /// it counts as searching. The count of searches is right in the end.
+    #[test]
+    fn a_called_machine_knows_that_it_searches() {
+        model(|| {
+            let processors = Arc::new(Processors::new(1));
+            let a = M::new('a');
+            let queue = Arc::new(AtomicUsize::new(0));
+            assert!(processors.try_acquire(&a));
+            let producer = spawn({
+                let (processors, queue) = (processors.clone(), queue.clone());
+                move || {
+                    queue.store(1, Relaxed);
+                    if !processors.census.claim_call() {
+                        return false;
+                    }
+                    match processors.call_for_work() {
+                        Call::Nobody => false,
+                        Call::Wake(_) => true,
+                        Call::Start => {
+                            let _next = processors.hand_back();
+                            false
+                        }
+                    }
+                }
+            });
+            let _next = processors.go_idle(&a);
+            Census::before_second_look();
+            let seen = queue.load(Relaxed) == 1;
+            let has = processors.leave_idle(&a);
+            let summoned = a.0.1.take_summons();
+            let woken = producer.join().unwrap();
+            let summoned = summoned || a.0.1.take_summons();
+            assert_eq!(
+                woken, summoned,
+                "a summons without a wake, or a wake without"
+            );
+            assert!(seen || woken || has, "slept over");
+            assert_eq!(processors.census.searching_now(), u32::from(summoned));
+            check(&processors, &[&a]);
+        });
+    }
+}

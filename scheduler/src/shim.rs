@@ -6,16 +6,17 @@
 //! [`fixed`], which is std in both cases: they stay outside the models.
 
 #[cfg(not(raddle_model))]
+#[allow(unused_imports, reason = "some names are used by models alone")]
 mod origin {
     pub(crate) use std::sync::atomic::{
-        AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, fence,
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, fence,
     };
 }
 
 #[cfg(raddle_model)]
 mod origin {
     pub(crate) use loom::sync::atomic::{
-        AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, fence,
+        AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, fence,
     };
 }
 
