@@ -13,6 +13,7 @@
 use crate::clock;
 use crate::goroutine::Runnable;
 use crate::machine::{self, Here, Machine};
+use crate::run_queue::{Offered, RunQueue};
 use crate::schedule;
 use crate::shim::{Acquire, Relaxed};
 use crate::trace;
@@ -28,6 +29,10 @@ const NEXT_IN_ROW: u32 = 64;
 /// In so many turns unstarted goroutines get one even if those at home never
 /// rest.
 const UNSTARTED_EVERY: u32 = 8;
+/// So often it is the one that has waited longest, in nanoseconds. Each that
+/// begins out of turn in a tree of goroutines may cost the tree's depth in
+/// stacks: with one in 64 turns fib(27) had 9,000 at once instead of 30.
+const OLDEST_EVERY: u64 = 1_000_000;
 /// An unstarted goroutine that waited so long may be taken by another
 /// machine, though its spawner might have wanted it near; in nanoseconds.
 const HOMING_WAIT: u64 = 50_000;
@@ -113,6 +118,14 @@ fn upkeep(here: Here) -> Option<Runnable> {
     if here.seat.is_own() || !own.upkeep_takes.replace(!own.upkeep_takes.get()) {
         return None;
     }
+    if now - own.oldest_at.get() >= OLDEST_EVERY {
+        own.oldest_at.set(now);
+        if let Some(oldest) = own.queue.pop_oldest()
+            && let Some(oldest) = scheduler.admit(oldest)
+        {
+            return Some(oldest);
+        }
+    }
     if let Some(oldest) = scheduler.injector.take()
         && let Some(oldest) = scheduler.admit(oldest)
     {
@@ -159,7 +172,7 @@ fn local(here: Here) -> Option<Runnable> {
         empty_inbox(here);
     }
     if own.turn.get().is_multiple_of(UNSTARTED_EVERY)
-        && let Some(runnable) = take_next(here).or_else(|| pop(here))
+        && let Some(runnable) = take_next(here).or_else(|| begin_one(here))
     {
         return Some(runnable);
     }
@@ -199,9 +212,18 @@ fn may_go_first(here: Here) -> bool {
     false
 }
 
-/// The oldest of the own queue that may begin.
+/// The first of the own queue that may run.
 fn pop(here: Here) -> Option<Runnable> {
-    while let Some(runnable) = here.own().queue.pop() {
+    pop_by(here, || here.own().queue.pop())
+}
+
+/// One that has not begun.
+fn begin_one(here: Here) -> Option<Runnable> {
+    pop_by(here, || here.own().queue.pop_fresh())
+}
+
+fn pop_by(here: Here, pop: impl Fn() -> Option<Runnable>) -> Option<Runnable> {
+    while let Some(runnable) = pop() {
         if let Some(runnable) = here.scheduler().admit(runnable) {
             return Some(runnable);
         }
@@ -334,14 +356,17 @@ fn one_round(
         if victim.number == here.number {
             continue;
         }
-        let len = victim.offered.len();
+        if let Some(runnable) = steal(here, victim, Offered::steal_started) {
+            return Some(runnable);
+        }
+        let len = victim.offered.fresh();
         if len > 0 {
             let since = match *suspicion {
                 Some((number, since)) if number == victim.number => since,
                 _ => now,
             };
             if may_take(here, len, now - since) {
-                if let Some(runnable) = steal(here, victim) {
+                if let Some(runnable) = steal(here, victim, Offered::steal_fresh) {
                     return Some(runnable);
                 }
             } else {
@@ -369,8 +394,12 @@ fn may_take(here: Here, len: usize, waited: u64) -> bool {
         || waited >= HOMING_WAIT
 }
 
-fn steal(here: Here, victim: &Machine) -> Option<Runnable> {
-    let runnable = victim.offered.steal_half(&here.own().queue)?;
+fn steal(
+    here: Here,
+    victim: &Machine,
+    how: impl Fn(&Offered, &RunQueue) -> Option<Runnable>,
+) -> Option<Runnable> {
+    let runnable = how(&victim.offered, &here.own().queue)?;
     trace::steal(here.number, victim.number);
     match here.scheduler().admit(runnable) {
         Some(runnable) => Some(runnable),

@@ -83,6 +83,8 @@ pub(crate) struct Own {
     pub(crate) upkeep_every: Cell<u32>,
     pub(crate) upkeep_in: Cell<u32>,
     pub(crate) upkeep_at: Cell<u64>,
+    /// When the oldest fresh goroutine was begun out of turn.
+    pub(crate) oldest_at: Cell<u64>,
     /// Whether the next upkeep takes something that all may run.
     pub(crate) upkeep_takes: Cell<bool>,
     /// How often in a row the next slot went first.
@@ -136,6 +138,7 @@ impl Machine {
                 upkeep_every: Cell::new(61),
                 upkeep_in: Cell::new(61),
                 upkeep_at: Cell::new(0),
+                oldest_at: Cell::new(0),
                 upkeep_takes: Cell::new(true),
                 next_in_row: Cell::new(0),
                 is_searching: Cell::new(false),
@@ -188,7 +191,9 @@ impl Machine {
 
     /// Whether it has anything that others could take.
     pub(crate) fn offers_work(&self) -> bool {
-        self.offered.len() > 0 || !self.offered.next.peek().is_null()
+        self.offered.started() > 0
+            || self.offered.fresh() > 0
+            || !self.offered.next.peek().is_null()
     }
 }
 

@@ -211,7 +211,7 @@ where
             } else if !here.takes_all_work() {
                 schedule::inject(scheduler, runnable);
             } else {
-                here.own().queue.push(runnable);
+                here.own().queue.push_fresh(runnable);
                 scheduler.hint_work();
             }
         }
