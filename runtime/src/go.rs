@@ -11,8 +11,8 @@ use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::AcqRel, Ordering::Relaxed};
 use std::thread;
 
-/// Runs `f` in a new goroutine and gives a handle to its result. [`go!`]
-/// (crate::go!) is the short form.
+/// Runs `f` in a new goroutine and gives a handle to its result;
+/// [`go!`](crate::go!) is the short form.
 ///
 /// The goroutine belongs to the runtime of the goroutine that calls; from
 /// outside, to the default runtime, which starts if it has not yet. Dropping

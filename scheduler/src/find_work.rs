@@ -47,17 +47,34 @@ const SLICE: u64 = 10_000_000;
 const NEXT_SLOT_GRACE: u64 = 3_000;
 
 /// Something to run, or none. The machine has a permit.
+#[inline]
 pub(crate) fn find(here: Here) -> Option<Runnable> {
     let own = here.own();
-    own.turn.set(own.turn.get().wrapping_add(1));
-    match own.upkeep_in.get() {
-        0 | 1 => {
-            if let Some(runnable) = upkeep(here) {
+    let turn = own.turn.get().wrapping_add(1);
+    own.turn.set(turn);
+    let upkeep_in = own.upkeep_in.get();
+    if upkeep_in > 1 {
+        own.upkeep_in.set(upkeep_in - 1);
+        // Most turns of those who only yield are this.
+        if !turn.is_multiple_of(UNSTARTED_EVERY)
+            && own.at_home.is_empty()
+            && here.inbox.is_empty()
+            && here.offered.next.peek().is_null()
+            && let Some(runnable) = own.queue.pop_started()
+        {
+            own.next_in_row.set(0);
+            if let Some(runnable) = here.scheduler().admit(runnable) {
                 return Some(runnable);
             }
         }
-        left => own.upkeep_in.set(left - 1),
+    } else if let Some(runnable) = upkeep(here) {
+        return Some(runnable);
     }
+    find_further(here)
+}
+
+fn find_further(here: Here) -> Option<Runnable> {
+    let own = here.own();
     if let Some(runnable) = local(here) {
         return Some(runnable);
     }
@@ -176,15 +193,18 @@ fn local(here: Here) -> Option<Runnable> {
     {
         return Some(runnable);
     }
-    if let Some(runnable) = own.next_at_home.take() {
+    if let Some(next) = own.at_home.take_next() {
         if may_go_first(here) {
-            return Some(runnable);
+            // SAFETY: 1. out of the queue, so ours.
+            return Some(unsafe { machine::runnable(next) });
         }
-        own.at_home.borrow_mut().push_back(runnable);
+        // SAFETY: 1. as above.
+        unsafe { own.at_home.push(next) };
     }
-    if let Some(runnable) = own.at_home.borrow_mut().pop_front() {
+    if let Some(first) = own.at_home.pop() {
         own.next_in_row.set(0);
-        return Some(runnable);
+        // SAFETY: 1. out of the queue, so ours.
+        return Some(unsafe { machine::runnable(first) });
     }
     if let Some(runnable) = take_next(here) {
         if may_go_first(here) {
@@ -236,27 +256,37 @@ pub(crate) fn take_offered(here: Here) -> Option<Runnable> {
     take_next(here).or_else(|| here.own().queue.pop())
 }
 
-/// Whether nobody waits on this machine but the goroutine that runs.
-pub(crate) fn is_alone(here: Here) -> bool {
+/// Whether the goroutine that runs may go on after a yield: nobody else waits
+/// on this machine, and it is not time to look further.
+pub(crate) fn may_stay(here: Here) -> bool {
     let own = here.own();
-    let next = own.next_at_home.take();
-    let has_next = next.is_some();
-    own.next_at_home.set(next);
-    !has_next
+    let left = own.upkeep_in.get();
+    let stays = left > 1 && is_alone(here);
+    if stays {
+        own.upkeep_in.set(left - 1);
+    }
+    stays
+}
+
+fn is_alone(here: Here) -> bool {
+    let own = here.own();
+    own.at_home.is_empty()
         && own.queue.is_empty()
         && here.inbox.is_empty()
-        && own.at_home.borrow().is_empty()
         && here.offered.next.peek().is_null()
         && here.seat.has_permit()
 }
 
 /// Letters become runnable, oldest first.
 pub(crate) fn empty_inbox(here: Here) {
-    let mut at_home = here.own().at_home.borrow_mut();
-    at_home.extend(here.own().next_at_home.take());
+    let at_home = &here.own().at_home;
+    if let Some(next) = at_home.take_next() {
+        // SAFETY: 1. out of the queue, so ours.
+        unsafe { at_home.push(next) };
+    }
     here.inbox.take(|header| {
         // SAFETY: 1. out of the inbox, so ours.
-        at_home.push_back(unsafe { machine::runnable(header) });
+        unsafe { at_home.push(header) };
     });
 }
 

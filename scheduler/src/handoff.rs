@@ -91,7 +91,7 @@ fn come_back() {
     }
     // Others have all permits: back into the queue like anybody.
     if !thread::panicking() {
-        let _turn = machine::leave(switch::Left::Yields);
+        let _turn = machine::leave(machine::current_header(), switch::Left::Yields);
     }
 }
 

@@ -107,7 +107,7 @@ impl Census {
         (self.0.load(Relaxed) >> 16) as usize
     }
 
-    #[cfg(test)]
+    #[cfg(all(test, raddle_model))]
     pub(crate) fn searching_now(&self) -> u32 {
         // ORDER: Relaxed: asked when all is quiet.
         self.0.load(Relaxed) & 0xffff

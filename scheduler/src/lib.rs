@@ -16,7 +16,7 @@
 //! | `locals` | a goroutine's own values |
 //! | `stack`, `overflow` | slabs, guards, reuse; the report when one runs over |
 //! | `switch` | onto a stack and back |
-//! | `run_queue`, `next_slot`, `injector`, `inbox` | where runnable goroutines stand |
+//! | `run_queue`, `next_slot`, `home_queue`, `inbox`, `injector` | where runnable goroutines stand |
 //! | `timers`, `clock` | deadlines |
 //! | `processor`, `idle` | permits; who sleeps, whom to call |
 //! | `machine`, `schedule`, `find_work` | an OS thread, its loop, its search |
@@ -57,6 +57,8 @@ rooms! {
     mod goroutine;
     #[allow(unsafe_code)]
     mod handoff;
+    #[allow(unsafe_code)]
+    mod home_queue;
     mod injector;
     #[allow(unsafe_code)]
     mod locals;

@@ -2,6 +2,7 @@
 //! tick, and the thread-local that says which machine this thread is.
 
 use crate::goroutine::{HOME_BY_PANIC, Header, RAISED, Runnable};
+use crate::home_queue::HomeQueue;
 use crate::idle::{Bed, Sleep};
 use crate::inbox::Inbox;
 use crate::park::Alarm;
@@ -16,7 +17,6 @@ use crate::switch::Left;
 use crate::timers::{Key, Timers};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
-use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::ops::Deref;
 use std::panic::resume_unwind;
@@ -74,9 +74,7 @@ unsafe impl Send for Machine {}
 pub(crate) struct Own {
     pub(crate) current: Cell<*const Header>,
     pub(crate) queue: RunQueue,
-    /// Runnable goroutines at home here, and the one woken last.
-    pub(crate) at_home: RefCell<VecDeque<Runnable>>,
-    pub(crate) next_at_home: Cell<Option<Runnable>>,
+    pub(crate) at_home: HomeQueue<Header>,
     pub(crate) stacks: RefCell<Pool>,
     pub(crate) turn: Cell<u32>,
     /// Turns between looks at the clock, timers, and shared queues.
@@ -131,8 +129,7 @@ impl Machine {
             own: Own {
                 current: Cell::new(ptr::null()),
                 queue,
-                at_home: RefCell::new(VecDeque::new()),
-                next_at_home: Cell::new(None),
+                at_home: HomeQueue::new(),
                 stacks: RefCell::new(Pool::new()),
                 turn: Cell::new(0),
                 upkeep_every: Cell::new(61),
@@ -439,12 +436,13 @@ pub(crate) fn remove_timer(machine: NonNull<Machine>, key: Key) {
     let _was_there = machine.timers.remove(key);
 }
 
-/// The calling goroutine leaves its stack; returns when it is resumed.
-pub(crate) fn leave(left: Left) -> Woken {
+/// The calling goroutine, whose header this is, leaves its stack; returns
+/// when it is resumed.
+#[inline(always)]
+pub(crate) fn leave(header: &Header, left: Left) -> Woken {
     if thread::panicking() {
-        return leave_while_panicking(left);
+        return leave_while_panicking(header, left);
     }
-    let header = current_header();
     if header.has(HOME_BY_PANIC | RAISED) {
         panic_is_over(header);
     }
@@ -456,8 +454,7 @@ pub(crate) fn leave(left: Left) -> Woken {
 /// goroutine must come back to the thread that raised it.
 #[cold]
 #[inline(never)]
-fn leave_while_panicking(left: Left) -> Woken {
-    let header = current_header();
+fn leave_while_panicking(header: &Header, left: Left) -> Woken {
     let machine = here().map(Here::machine);
     let Some(machine) = machine else {
         crate::fatal::fatal!("left a stack on a thread that is no machine")
@@ -494,8 +491,8 @@ fn panic_is_over(header: &Header) {
 }
 
 /// The header of the goroutine that calls; it lives as long as that runs.
-fn current_header<'a>() -> &'a Header {
-    let header = here().map_or(ptr::null(), |here| here.own().current.get());
+pub(crate) fn current_header<'a>() -> &'a Header {
+    let header = here().map_or(ptr::null(), Here::goroutine);
     // SAFETY: the current goroutine is alive as long as it runs.
     match unsafe { header.as_ref() } {
         Some(header) => header,

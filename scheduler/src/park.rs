@@ -255,18 +255,13 @@ fn raise() -> ! {
 
 /// Parks the calling goroutine; its wake has been arranged for.
 fn park_goroutine(reason: Reason, hold: Hold) -> Woken {
-    machine::with_current_goroutine(|header| {
-        let Some(header) = header else {
-            crate::fatal::fatal!("parked off a goroutine's stack")
-        };
-        if header.state.take_early_wake() {
-            return None;
-        }
-        header.set_wait(reason, header.scheduler().coarse_ms());
-        trace::park(header, reason);
-        Some(())
-    })
-    .map_or(Woken::Due, |()| machine::leave(Left::Parks(hold)))
+    let header = machine::current_header();
+    if header.state.take_early_wake() {
+        return Woken::Due;
+    }
+    header.set_wait(reason, header.scheduler().coarse_ms());
+    trace::park(header, reason);
+    machine::leave(header, Left::Parks(hold))
 }
 
 /// Waits for the end of `header`'s goroutine.

@@ -60,10 +60,16 @@ impl RunQueue {
         self.fresh.push(runnable);
     }
 
+    /// One that has begun, or was taken to begin in its turn.
+    #[inline]
+    pub(crate) fn pop_started(&self) -> Option<Runnable> {
+        self.started.pop()
+    }
+
     /// Those that have begun, then fresh ones.
     #[inline]
     pub(crate) fn pop(&self) -> Option<Runnable> {
-        self.started.pop().or_else(|| self.pop_fresh())
+        self.pop_started().or_else(|| self.pop_fresh())
     }
 
     /// One that has not begun.

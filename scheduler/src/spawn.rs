@@ -207,7 +207,8 @@ where
             machine::bump(&here.spawned);
             if place == Place::Local {
                 machine::bump(&here.homes);
-                here.own().at_home.borrow_mut().push_back(runnable);
+                // SAFETY: 1. ours, and alive until it has run.
+                unsafe { here.own().at_home.push(runnable.into_header()) };
             } else if !here.takes_all_work() {
                 schedule::inject(scheduler, runnable);
             } else {
