@@ -139,6 +139,7 @@ impl<T> JoinHandle<T> {
     ///
     /// # Go
     /// None; a panic there ends the process.
+    #[inline(always)]
     pub fn join(self) -> thread::Result<T> {
         self.0.join()
     }
@@ -395,6 +396,7 @@ impl<T> ScopedJoinHandle<'_, T> {
     ///
     /// # Errors
     /// As [`JoinHandle::join`].
+    #[inline(always)]
     pub fn join(self) -> thread::Result<T> {
         let result = self.join.join();
         if let Err(payload) = &result

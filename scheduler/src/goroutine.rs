@@ -722,6 +722,7 @@ impl<T> Join<T> {
     ///
     /// # Errors
     /// The payload of its panic; [`Goexit`], [`Shutdown`].
+    #[inline(always)]
     pub fn join(self) -> thread::Result<T> {
         park::wait_for_end(self.header());
         self.take()

@@ -254,6 +254,10 @@ fn raise() -> ! {
 }
 
 /// Parks the calling goroutine; its wake has been arranged for.
+///
+/// Inlined with all that stands between the switch and the program's own
+/// code, where that is often: `docs/decisions/returns.md`.
+#[inline(always)]
 fn park_goroutine(reason: Reason, hold: Hold) -> Woken {
     let header = machine::current_header();
     if header.state.take_early_wake() {
@@ -265,6 +269,7 @@ fn park_goroutine(reason: Reason, hold: Hold) -> Woken {
 }
 
 /// Waits for the end of `header`'s goroutine.
+#[inline(always)]
 pub(crate) fn wait_for_end(header: &Header) {
     wait_for_end_as(header, Hold::Loose);
 }
@@ -274,6 +279,7 @@ pub(crate) fn wait_for_end_firmly(header: &Header) {
     wait_for_end_as(header, Hold::Firm);
 }
 
+#[inline(always)]
 fn wait_for_end_as(header: &Header, hold: Hold) {
     schedule::checkpoint();
     let me = Parker::current();
@@ -304,6 +310,7 @@ fn wait_for_end_as(header: &Header, hold: Hold) {
 ///
 /// # Go
 /// Not public there (`gopark`); `std::thread::park`'s twin.
+#[inline(always)]
 pub fn park() {
     let _token = park_until(None);
 }
@@ -316,6 +323,7 @@ pub fn park_timeout(timeout: Duration) {
     let _token = park_until(Some(clock::after(timeout)));
 }
 
+#[inline(always)]
 fn park_until(deadline: Option<u64>) -> bool {
     let me = Parker::current();
     let Some(header) = me.header() else {
@@ -444,7 +452,9 @@ impl Drop for Keeper {
     }
 }
 
-/// Runs `f` with the calling thread's identity.
+/// Runs `f` with the calling thread's identity. Never inlined, as
+/// `machine::here`: its callers are, into code that may go on elsewhere.
+#[inline(never)]
 fn with_thread<R>(f: impl FnOnce(&Arc<ThreadIdentity>) -> R) -> R {
     let mut identity = IDENTITY.get();
     if identity.is_null() {

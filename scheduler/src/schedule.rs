@@ -452,10 +452,8 @@ pub(crate) fn unpark_all(due: &mut Vec<Parker>) {
 ///
 /// # Go
 /// `runtime.Gosched`.
-// Into the caller, for the processor's sake: it guesses where a `ret` goes
-// from the calls it has seen, and guesses wrong for every one that stands
-// between a switch back to a goroutine and the caller, and for the next
-// switch away. It is 2 of 3 nanoseconds of a turn.
+// Inlined for the sake of the processor's return stack:
+// `docs/decisions/returns.md`.
 #[inline(always)]
 pub fn yield_now() {
     let Some(here) = machine::here() else {
