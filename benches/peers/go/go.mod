@@ -1,0 +1,3 @@
+module raddle/peers
+
+go 1.27

@@ -1,0 +1,70 @@
+//! What tasks compute.
+
+use std::hint::black_box;
+use std::time::{Duration, Instant};
+
+/// `fork_join` spawns for arguments above this.
+pub const CUTOFF: u64 = 5;
+
+/// Fibonacci's numbers, by the book.
+pub fn fib(n: u64) -> u64 {
+    if n < 2 { n } else { fib(n - 1) + fib(n - 2) }
+}
+
+/// How many tasks `fork_join` spawns for `n`.
+pub fn fork_join_tasks(n: u64) -> u64 {
+    if n <= CUTOFF {
+        0
+    } else {
+        1 + fork_join_tasks(n - 1) + fork_join_tasks(n - 2)
+    }
+}
+
+/// How long task after task of `sleep_many` sleeps: 1 to 100 ms.
+pub fn sleeps() -> impl Iterator<Item = Duration> {
+    let mut x = 42_u64;
+    std::iter::repeat_with(move || {
+        x = x
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        Duration::from_millis(1 + (x >> 33) % 100)
+    })
+}
+
+/// Arithmetic for about a given time: no clock, call or yield inside.
+#[derive(Clone, Copy)]
+pub struct Hog {
+    times: u64,
+}
+
+impl Hog {
+    /// How many rounds of arithmetic take `wanted`: tried beforehand.
+    pub fn of(wanted: Duration) -> Self {
+        const TRIED: u64 = 10_000_000;
+        let trials = (0..15).map(|_| {
+            let start = Instant::now();
+            Self { times: TRIED }.run();
+            start.elapsed()
+        });
+        let best = trials.min().unwrap_or_default();
+        Self {
+            times: (TRIED as f64 * wanted.as_secs_f64() / best.as_secs_f64()) as u64,
+        }
+    }
+
+    /// Computes; when it was done.
+    pub fn run(self) -> Instant {
+        black_box(xorshift(black_box(88_172_645_463_325_252), self.times));
+        Instant::now()
+    }
+}
+
+#[inline(never)]
+fn xorshift(mut x: u64, times: u64) -> u64 {
+    for _ in 0..times {
+        x ^= x << 13;
+        x ^= x >> 7;
+        x ^= x << 17;
+    }
+    x
+}

@@ -1,0 +1,82 @@
+//! How does raddle stand beside Go, tokio, may and OS threads?
+//!
+//! `cargo bench --bench versus -- --help` says what it takes. It builds the
+//! programs of `benches/peers`, runs them in turn, prints a table in Markdown
+//! for each workload and keeps every run in `target/versus/latest.json`.
+//!
+//! | module | job |
+//! |---|---|
+//! | `options` | the command line |
+//! | `plan` | the workloads: what is shown, compared, aimed at |
+//! | `programs` | builds the programs; who takes part |
+//! | `go` | finds the Go toolchain |
+//! | `run` | one run of one program |
+//! | `rounds` | all runs, in turn |
+//! | `summary` | medians, ratios, verdicts |
+//! | `table` | Markdown |
+//! | `record` | JSON, and what machine it was |
+//! | `self_check` | what `cargo test` runs of all this |
+
+mod go;
+mod options;
+mod plan;
+mod programs;
+mod record;
+mod rounds;
+mod run;
+mod self_check;
+mod summary;
+mod table;
+
+use clap::Parser;
+use options::Options;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    // `cargo bench` says so; `cargo test` wants to know only that it works.
+    if !std::env::args().any(|argument| argument == "--bench") {
+        self_check::run();
+        return ExitCode::SUCCESS;
+    }
+    let options = Options::parse();
+    if options.list {
+        print!("{}", plan::list());
+        return ExitCode::SUCCESS;
+    }
+    match compare(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("versus: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn compare(options: &Options) -> Result<(), String> {
+    let workloads = plan::chosen(&options.only)?;
+    let entrants = programs::build(options, &workloads)?;
+    let size = if options.quick {
+        ", a tenth of the size"
+    } else {
+        ""
+    };
+    println!("{} rounds{size}\n", options.rounds());
+    let mut record = record::Record::new(options);
+    rounds::run(options, &workloads, &entrants, |workload, procs, runs| {
+        let summary = summary::of(workload, procs, runs);
+        println!("{}", table::markdown(&summary));
+        record.add(workload, procs, runs);
+        // After each workload: what was measured is not lost.
+        record.write(&options.json())
+    })
+}
+
+/// The root of the workspace.
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn in_target(name: &str) -> PathBuf {
+    root().join("target").join(name)
+}

@@ -1,0 +1,274 @@
+//! Medians, ratios, verdicts.
+
+use crate::options::Family;
+use crate::plan::{Better, Field, Limit, Target, Workload};
+use crate::rounds::Run;
+use crate::run::Line;
+
+/// What all runs of a workload say.
+pub struct Summary {
+    pub workload: &'static Workload,
+    pub procs: usize,
+    pub rows: Vec<Row>,
+}
+
+/// What all runs of one side say.
+pub struct Row {
+    pub side: String,
+    pub bench: &'static str,
+    family: Family,
+    mimalloc: bool,
+    /// Of the field compared.
+    pub compared: Option<Spread>,
+    /// To the best peer of like allocator.
+    pub ratio: Option<f64>,
+    /// Medians of what is shown besides.
+    pub shown: Vec<Option<f64>>,
+    pub verdicts: Vec<Verdict>,
+    /// How many operations: sides differ where one cannot do as many.
+    pub ops: Option<u64>,
+    /// What went wrong, the first time.
+    pub failure: Option<String>,
+    pub failures: usize,
+    lines: Vec<Line>,
+}
+
+/// Numbers of several runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Spread {
+    pub median: f64,
+    pub min: f64,
+    pub max: f64,
+}
+
+/// Whether a target was reached.
+pub struct Verdict {
+    pub field: &'static str,
+    /// What it should be: the limit, and of what.
+    pub limit: f64,
+    pub of: String,
+    pub better: Better,
+    /// What it is, in the limit's terms; if both were measured.
+    pub value: Option<f64>,
+}
+
+impl Verdict {
+    /// Within the limit: none if there is nothing to compare with.
+    pub fn is_met(&self) -> Option<bool> {
+        let value = self.value?;
+        Some(match self.better {
+            Better::Lower => value <= self.limit,
+            Better::Higher => value >= self.limit,
+        })
+    }
+}
+
+impl Spread {
+    /// Of no numbers, none.
+    pub fn of(mut numbers: Vec<f64>) -> Option<Self> {
+        numbers.sort_by(f64::total_cmp);
+        let (&min, &max) = (numbers.first()?, numbers.last()?);
+        let half = numbers.len() / 2;
+        let median = if numbers.len() % 2 == 1 {
+            numbers[half]
+        } else {
+            f64::midpoint(numbers[half - 1], numbers[half])
+        };
+        Some(Self { median, min, max })
+    }
+}
+
+/// Sums up `runs`: rows stand as the sides first ran.
+pub fn of(workload: &'static Workload, procs: usize, runs: &[Run<'_>]) -> Summary {
+    let mut rows: Vec<Row> = Vec::new();
+    for run in runs {
+        let (side, bench) = (&run.entrant.name, run.bench);
+        let at = rows
+            .iter()
+            .position(|row| row.side == *side && row.bench == bench);
+        let at = at.unwrap_or_else(|| {
+            rows.push(Row::of(
+                side,
+                bench,
+                run.entrant.family,
+                run.entrant.mimalloc,
+            ));
+            rows.len() - 1
+        });
+        rows[at].add(&run.result);
+    }
+    finish(workload, procs, rows)
+}
+
+/// Compares complete rows.
+fn finish(workload: &'static Workload, procs: usize, mut rows: Vec<Row>) -> Summary {
+    for row in &mut rows {
+        row.compared = row.spread(workload.compared.name);
+        row.shown = workload
+            .shown
+            .iter()
+            .map(|field| row.median(field.name))
+            .collect();
+        row.ops = row.median("ops").map(|ops| ops as u64);
+    }
+    for at in 0..rows.len() {
+        let row = &rows[at];
+        let best = row.best_peer(workload, workload.compared, &rows);
+        let best = best.filter(|_| !row.is_alone(workload, &rows));
+        let ratio = row.compared.zip(best).map(|(own, best)| own.median / best);
+        let aimed = |target: &&Target| row.is_aimed(target);
+        let verdicts = workload
+            .targets
+            .iter()
+            .filter(aimed)
+            .map(|t| row.verdict(workload, t, &rows))
+            .collect();
+        rows[at].ratio = ratio.filter(|ratio| ratio.is_finite());
+        rows[at].verdicts = verdicts;
+    }
+    Summary {
+        workload,
+        procs,
+        rows,
+    }
+}
+
+impl Row {
+    fn of(side: &str, bench: &'static str, family: Family, mimalloc: bool) -> Self {
+        Self {
+            side: side.into(),
+            bench,
+            family,
+            mimalloc,
+            compared: None,
+            ratio: None,
+            shown: Vec::new(),
+            verdicts: Vec::new(),
+            ops: None,
+            failure: None,
+            failures: 0,
+            lines: Vec::new(),
+        }
+    }
+
+    fn add(&mut self, result: &Result<Line, String>) {
+        match result {
+            Ok(line) => self.lines.push(line.clone()),
+            Err(why) => {
+                self.failures += 1;
+                self.failure.get_or_insert_with(|| why.clone());
+            }
+        }
+    }
+
+    /// How many runs there were.
+    pub fn runs(&self) -> usize {
+        self.lines.len() + self.failures
+    }
+
+    fn spread(&self, field: &str) -> Option<Spread> {
+        Spread::of(
+            self.lines
+                .iter()
+                .filter_map(|line| line.get(field)?.as_f64())
+                .collect(),
+        )
+    }
+
+    fn median(&self, field: &str) -> Option<f64> {
+        self.spread(field).map(|spread| spread.median)
+    }
+
+    /// Targets are for raddle as it migrates.
+    fn is_aimed(&self, target: &Target) -> bool {
+        self.bench == target.bench && self.side.starts_with("raddle-migrate")
+    }
+
+    /// Go has its own allocator, threads need none: they stand beside both.
+    fn is_like(&self, other: &Self) -> bool {
+        self.mimalloc == other.mimalloc || matches!(other.family, Family::Go | Family::Threads)
+    }
+
+    /// Who may be compared with it: not who does another number of things,
+    /// where that counts.
+    fn peers<'a>(&self, workload: &Workload, rows: &'a [Self]) -> impl Iterator<Item = &'a Self> {
+        rows.iter().filter(|peer| {
+            let is_alike = self.is_like(peer) && (workload.per_op || peer.ops == self.ops);
+            peer.family != Family::Raddle && is_alike
+        })
+    }
+
+    fn best_peer(&self, workload: &Workload, field: Field, rows: &[Self]) -> Option<f64> {
+        let medians = self
+            .peers(workload, rows)
+            .filter_map(|peer| peer.median(field.name));
+        match field.better {
+            Better::Lower => medians.min_by(f64::total_cmp),
+            Better::Higher => medians.max_by(f64::total_cmp),
+        }
+    }
+
+    /// Whether it would be compared with itself alone.
+    fn is_alone(&self, workload: &Workload, rows: &[Self]) -> bool {
+        let mut peers = self.peers(workload, rows);
+        let others = |peer: &Self| !std::ptr::eq(peer, self) && peer.compared.is_some();
+        !peers.any(others)
+    }
+
+    fn verdict(&self, workload: &Workload, target: &Target, rows: &[Self]) -> Verdict {
+        let field = target.field;
+        let own = self.median(field.name);
+        let over = |base: Option<f64>| own.zip(base).map(|(own, base)| own / base);
+        let (limit, of, value) = match target.limit {
+            Limit::OfBest(ratio) => (
+                ratio,
+                " of best".into(),
+                over(self.best_peer(workload, field, rows)),
+            ),
+            Limit::Of { side, bench, ratio } => {
+                let peer = rows.iter().find(|peer| {
+                    peer.family.name() == side && peer.bench == bench && self.is_like(peer)
+                });
+                let name = peer.map_or(side, |peer| &peer.side);
+                (
+                    ratio,
+                    format!(" of {name}"),
+                    over(peer.and_then(|peer| peer.median(field.name))),
+                )
+            }
+            Limit::Is(limit) => (limit, String::new(), own),
+        };
+        Verdict {
+            field: field.name,
+            limit,
+            of,
+            better: field.better,
+            value,
+        }
+    }
+}
+
+pub mod sample {
+    //! Rows made by hand, for the self check.
+
+    use super::{Row, Summary, finish};
+    use crate::options::Family;
+    use crate::plan::Workload;
+    use serde_json::json;
+
+    /// A summary of rows of `(side, family, mimalloc, values)` of one field.
+    pub fn summary(workload: &'static Workload, rows: &[(&str, Family, bool, &[f64])]) -> Summary {
+        let row = |&(side, family, mimalloc, values): &(&str, Family, bool, &[f64])| {
+            let mut row = Row::of(side, workload.bench(), family, mimalloc);
+            for value in values {
+                let line = json!({ "ops": 10, workload.compared.name: value });
+                row.add(&Ok(line.as_object().cloned().unwrap_or_default()));
+            }
+            if values.is_empty() {
+                row.add(&Err("timed out after 1 s".into()));
+            }
+            row
+        };
+        finish(workload, 2, rows.iter().map(row).collect())
+    }
+}
