@@ -1,4 +1,8 @@
 //! One goroutine says hello, and main waits for it.
+//!
+//! ```sh
+//! cargo run --example hello
+//! ```
 
 use raddle::go;
 
