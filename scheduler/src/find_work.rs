@@ -63,9 +63,7 @@ pub(crate) fn find(here: Here) -> Option<Runnable> {
             && let Some(runnable) = own.queue.pop_started()
         {
             own.next_in_row.set(0);
-            if let Some(runnable) = here.scheduler().admit(runnable) {
-                return Some(runnable);
-            }
+            return Some(runnable);
         }
     } else if let Some(runnable) = upkeep(here) {
         return Some(runnable);
@@ -93,16 +91,14 @@ fn find_further(here: Here) -> Option<Runnable> {
             None => break,
         }
     }
-    if let Some(runnable) = scheduler.take_held() {
+    if here.timers.earliest() != u64::MAX
+        && run_timers(here, clock::now())
+        && let Some(runnable) = local(here)
+    {
         return Some(runnable);
     }
-    if here.timers.earliest() != u64::MAX {
-        run_timers(here, clock::now());
-        if let Some(runnable) = local(here) {
-            return Some(runnable);
-        }
-    }
-    search(here)
+    // Held ones last: they have not begun, and are many.
+    search(here).or_else(|| scheduler.take_held())
 }
 
 /// What is due now and then, whatever else there is.
@@ -123,7 +119,7 @@ fn upkeep(here: Here) -> Option<Runnable> {
     own.upkeep_every.set(every);
     own.upkeep_in.set(every);
 
-    run_timers(here, now);
+    let woke = run_timers(here, now);
     if scheduler.processors.is_wanted() {
         give_way_in_time(here, now);
     } else {
@@ -132,7 +128,8 @@ fn upkeep(here: Here) -> Option<Runnable> {
     call_for_backlog(here, now);
     // With long turns there is an upkeep before each: every other one leaves
     // the turn to what is here.
-    if here.seat.is_own() || !own.upkeep_takes.replace(!own.upkeep_takes.get()) {
+    // So does one in which somebody's time has come.
+    if woke || here.seat.is_own() || !own.upkeep_takes.replace(!own.upkeep_takes.get()) {
         return None;
     }
     if now - own.oldest_at.get() >= OLDEST_EVERY {
@@ -290,13 +287,16 @@ pub(crate) fn empty_inbox(here: Here) {
     });
 }
 
-/// Wakes whose timer is due on this machine.
-pub(crate) fn run_timers(here: Here, now: u64) {
-    run_timers_of(&here.machine(), now);
+/// Wakes whose timer is due on this machine; whether there were any.
+pub(crate) fn run_timers(here: Here, now: u64) -> bool {
+    run_timers_of(&here.machine(), now)
 }
 
-/// Wakes whose timer is due on `machine`; from any thread.
-pub(crate) fn run_timers_of(machine: &Machine, now: u64) {
+/// As `run_timers`, for `machine`; from any thread.
+pub(crate) fn run_timers_of(machine: &Machine, now: u64) -> bool {
+    if machine.timers.earliest() > now {
+        return false;
+    }
     while machine.timers.earliest() <= now {
         let mut due = Vec::new();
         machine.timers.take_due(now, 256, |alarm| {
@@ -305,6 +305,7 @@ pub(crate) fn run_timers_of(machine: &Machine, now: u64) {
         });
         schedule::unpark_all(&mut due);
     }
+    true
 }
 
 /// Whether other machines, or what all share, have anything to run.

@@ -188,9 +188,12 @@ impl Machine {
 
     /// Whether it has anything that others could take.
     pub(crate) fn offers_work(&self) -> bool {
-        self.offered.started() > 0
-            || self.offered.fresh() > 0
-            || !self.offered.next.peek().is_null()
+        self.offers_started_work() || self.offered.fresh() > 0
+    }
+
+    /// Whether that has begun already.
+    pub(crate) fn offers_started_work(&self) -> bool {
+        self.offered.started() > 0 || !self.offered.next.peek().is_null()
     }
 }
 

@@ -9,10 +9,11 @@
 //! - of a *blocked* machine (its thread's CPU clock stands still, and the
 //!   kernel does not call it runnable) at once, and when many block one after
 //!   the other, to twice as many machines each time;
-//! - of a *busy* one after a slice of 10 ms, and then more and more slowly:
-//!   each machine that runs on without a permit makes company wait 10 ms
-//!   longer, and unstarted goroutines stay out meanwhile, so a thousand busy
-//!   goroutines do not become a thousand threads.
+//! - of a *busy* one after a slice of 10 ms. For a goroutine that has begun
+//!   this is all it waits, unless many machines run on without a permit
+//!   already. For one that has not, each such machine makes it wait 10 ms
+//!   longer, and others stay out meanwhile, so a thousand busy goroutines do
+//!   not become a thousand threads.
 //!
 //! It sleeps while no processor is in use.
 
@@ -42,6 +43,9 @@ const PAUSE_MOST: u64 = 2_000_000;
 const LINGER: u64 = 10_000_000;
 /// Looks without a rescue before the pause grows.
 const QUIET_LOOKS: u32 = 50;
+/// With fewer machines than this beside their number, goroutines that have
+/// begun wait a slice and no longer.
+const FEW_EXCESS: u64 = 8;
 /// The most machines lent a permit in one burst.
 const BURST_MOST: usize = 64;
 /// A machine stuck so long is reported, and at each doubling.
@@ -136,8 +140,10 @@ struct Watch<'a> {
     pause: u64,
     quiet: u32,
     idle_since: Option<u64>,
-    /// No company before this.
+    /// No company of an unstarted goroutine before this.
     next_company: u64,
+    /// None of one that has begun before this.
+    next_started: u64,
     /// How many machines the next blocked one is worth.
     burst: usize,
     last_blocked: u64,
@@ -155,6 +161,7 @@ impl<'a> Watch<'a> {
             quiet: 0,
             idle_since: None,
             next_company: 0,
+            next_started: 0,
             burst: 0,
             last_blocked: 0,
             trimmed_at: clock::now(),
@@ -327,8 +334,16 @@ impl<'a> Watch<'a> {
         if machine.is_in_blocking_call() || (stands_still && !is_runnable(machine)) {
             return self.retake_blocked(machine, now, stuck);
         }
-        if stuck >= SLICE && now >= self.next_company {
-            return self.retake_busy(machine, now, stuck);
+        if stuck < SLICE {
+            return Finding::Suspect;
+        }
+        if now >= self.next_started
+            && (scheduler.processors.is_wanted() || scheduler.has_started_work())
+        {
+            return self.retake_busy(machine, now, stuck, For::Started);
+        }
+        if now >= self.next_company {
+            return self.retake_busy(machine, now, stuck, For::Unstarted);
         }
         Finding::Suspect
     }
@@ -354,7 +369,13 @@ impl<'a> Watch<'a> {
         Finding::Rescued
     }
 
-    fn retake_busy(&mut self, machine: &Arc<Machine>, now: u64, stuck: u64) -> Finding {
+    fn retake_busy(
+        &mut self,
+        machine: &Arc<Machine>,
+        now: u64,
+        stuck: u64,
+        whom: For,
+    ) -> Finding {
         let scheduler = self.scheduler;
         // Counted before it can come back and uncount itself.
         // ORDER: AcqRel: see `admit`.
@@ -371,9 +392,14 @@ impl<'a> Watch<'a> {
         // ORDER: Relaxed: a count.
         scheduler.monitor.retakes_busy.fetch_add(1, Relaxed);
         trace::retake(machine.number, false, Duration::from_nanos(stuck));
-        self.next_company = now + SLICE * (1 + excess as u64);
-        // ORDER: Release: one unstarted goroutine may begin.
-        scheduler.company.store(1, Release);
+        match whom {
+            For::Started => self.next_started = now + SLICE * (excess as u64 / FEW_EXCESS),
+            For::Unstarted => {
+                self.next_company = now + SLICE * (1 + excess as u64);
+                // ORDER: Release: one unstarted goroutine may begin.
+                scheduler.company.store(1, Release);
+            }
+        }
         self.place();
         Finding::Rescued
     }
@@ -425,6 +451,13 @@ impl<'a> Watch<'a> {
             trace::stuck(&line, machine.number, Duration::from_nanos(stuck), waiting);
         }
     }
+}
+
+/// Whom a busy machine's permit is taken for.
+#[derive(Clone, Copy)]
+enum For {
+    Started,
+    Unstarted,
 }
 
 enum Finding {

@@ -4,22 +4,22 @@
 //! Goroutines that have begun stand in one deque, first in, first out. Fresh
 //! ones, which have no stack yet, stand in another: the one spawned last
 //! begins first, for it is the likeliest to be waited for, and what a tree of
-//! goroutines needs at once is then its depth in stacks, not its breadth. A
-//! long line of fresh ones is no tree, and goes by age; thieves always take
-//! the oldest.
+//! goroutines needs at once is then its depth in stacks, not its breadth. So
+//! many fresh ones as no tree has at a time go by age instead, in a third
+//! deque. Thieves take the oldest of each.
 
 use crate::goroutine::{Header, Runnable};
 use crate::next_slot::NextSlot;
 use crossbeam_deque::{Steal, Stealer, Worker};
 
-/// More fresh goroutines than this are begun by age.
+/// So many fresh goroutines are taken for a tree's.
 const TREE_MOST: usize = 64;
-/// So many of a long line are taken at once.
-const BATCH: usize = 32;
 
 /// The owner's end.
 pub(crate) struct RunQueue {
     started: Worker<Runnable>,
+    /// Fresh ones whose turn comes by age.
+    aged: Worker<Runnable>,
     fresh: Worker<Runnable>,
     oldest: Stealer<Runnable>,
 }
@@ -27,28 +27,32 @@ pub(crate) struct RunQueue {
 /// The thieves' end, and the slot beside the queue.
 pub(crate) struct Offered {
     started: Stealer<Runnable>,
+    aged: Stealer<Runnable>,
     fresh: Stealer<Runnable>,
     pub(crate) next: NextSlot<Header>,
 }
 
 impl RunQueue {
     pub(crate) fn new() -> (Self, Offered) {
-        let (started, fresh) = (Worker::new_fifo(), Worker::new_lifo());
+        let (started, aged) = (Worker::new_fifo(), Worker::new_fifo());
+        let fresh = Worker::new_lifo();
         let offered = Offered {
             started: started.stealer(),
+            aged: aged.stealer(),
             fresh: fresh.stealer(),
             next: NextSlot::new(),
         };
         let oldest = fresh.stealer();
         let queue = Self {
             started,
+            aged,
             fresh,
             oldest,
         };
         (queue, offered)
     }
 
-    /// Behind all others.
+    /// One that has begun, behind all others.
     #[inline]
     pub(crate) fn push(&self, runnable: Runnable) {
         self.started.push(runnable);
@@ -57,10 +61,14 @@ impl RunQueue {
     /// One that has not begun.
     #[inline]
     pub(crate) fn push_fresh(&self, runnable: Runnable) {
-        self.fresh.push(runnable);
+        if self.fresh.len() < TREE_MOST {
+            self.fresh.push(runnable);
+        } else {
+            self.aged.push(runnable);
+        }
     }
 
-    /// One that has begun, or was taken to begin in its turn.
+    /// One that has begun.
     #[inline]
     pub(crate) fn pop_started(&self) -> Option<Runnable> {
         self.started.pop()
@@ -75,28 +83,33 @@ impl RunQueue {
     /// One that has not begun.
     #[inline]
     pub(crate) fn pop_fresh(&self) -> Option<Runnable> {
-        if self.fresh.len() > TREE_MOST {
-            return take(|| {
-                self.oldest
-                    .steal_batch_with_limit_and_pop(&self.started, BATCH)
-            });
-        }
-        self.fresh.pop()
+        self.fresh.pop().or_else(|| self.aged.pop())
     }
 
     /// The oldest that has not begun.
     pub(crate) fn pop_oldest(&self) -> Option<Runnable> {
-        take(|| self.oldest.steal())
+        self.aged.pop().or_else(|| take(|| self.oldest.steal()))
     }
 
     #[inline]
     pub(crate) fn is_empty(&self) -> bool {
-        self.started.is_empty() && self.fresh.is_empty()
+        self.started.is_empty() && self.fresh.is_empty() && self.aged.is_empty()
     }
 
-    /// Where the injector puts a share.
-    pub(crate) fn deque(&self) -> &Worker<Runnable> {
-        &self.started
+    /// Some that have begun, from the injector.
+    pub(crate) fn take_started(
+        &self,
+        steal: impl Fn(&Worker<Runnable>) -> Steal<Runnable>,
+    ) -> Option<Runnable> {
+        take(|| steal(&self.started))
+    }
+
+    /// Some fresh ones, from the injector.
+    pub(crate) fn take_aged(
+        &self,
+        steal: impl Fn(&Worker<Runnable>) -> Steal<Runnable>,
+    ) -> Option<Runnable> {
+        take(|| steal(&self.aged))
     }
 }
 
@@ -107,9 +120,11 @@ impl Offered {
         take(|| self.started.steal_batch_and_pop(&to.started))
     }
 
-    /// Takes about half of the fresh ones to `to`, and one of them to run.
+    /// Takes about half of a long line of fresh ones to `to`, and one of them
+    /// to run; of a tree's one, the greatest.
     pub(crate) fn steal_fresh(&self, to: &RunQueue) -> Option<Runnable> {
-        take(|| self.fresh.steal_batch_and_pop(&to.fresh))
+        take(|| self.aged.steal_batch_and_pop(&to.aged))
+            .or_else(|| take(|| self.fresh.steal()))
     }
 
     /// How many have begun, roughly.
@@ -119,11 +134,11 @@ impl Offered {
 
     /// How many are fresh, roughly.
     pub(crate) fn fresh(&self) -> usize {
-        self.fresh.len()
+        self.fresh.len() + self.aged.len()
     }
 }
 
-fn take(mut steal: impl FnMut() -> Steal<Runnable>) -> Option<Runnable> {
+pub(crate) fn take(mut steal: impl FnMut() -> Steal<Runnable>) -> Option<Runnable> {
     loop {
         match steal() {
             Steal::Success(runnable) => return Some(runnable),

@@ -371,6 +371,12 @@ impl Scheduler {
             || self.machines.lock().iter().any(|machine| machine.offers_work())
     }
 
+    /// Whether any of that has begun already.
+    pub(crate) fn has_started_work(&self) -> bool {
+        let offers = |machine: &Arc<Machine>| machine.offers_started_work();
+        self.injector.has_started() || self.machines.lock().iter().any(offers)
+    }
+
     /// Whether held goroutines may begin now.
     pub(crate) fn has_held(&self) -> bool {
         // ORDER: Relaxed: the lock decides; before sleep a fence stands
