@@ -11,6 +11,7 @@
 use crate::goroutine::{Header, Runnable};
 use crate::next_slot::NextSlot;
 use crossbeam_deque::{Steal, Stealer, Worker};
+use std::cell::Cell;
 
 /// So many fresh goroutines are taken for a tree's.
 const TREE_MOST: usize = 64;
@@ -22,6 +23,8 @@ pub(crate) struct RunQueue {
     aged: Worker<Runnable>,
     fresh: Worker<Runnable>,
     oldest: Stealer<Runnable>,
+    /// Whether the oldest is to be an aged one next.
+    turn: Cell<bool>,
 }
 
 /// The thieves' end, and the slot beside the queue.
@@ -48,6 +51,7 @@ impl RunQueue {
             aged,
             fresh,
             oldest,
+            turn: Cell::new(false),
         };
         (queue, offered)
     }
@@ -86,9 +90,14 @@ impl RunQueue {
         self.fresh.pop().or_else(|| self.aged.pop())
     }
 
-    /// The oldest that has not begun.
+    /// The oldest that has not begun, of either deque in turn.
     pub(crate) fn pop_oldest(&self) -> Option<Runnable> {
-        self.aged.pop().or_else(|| take(|| self.oldest.steal()))
+        let of_fresh = || take(|| self.oldest.steal());
+        if self.turn.replace(!self.turn.get()) {
+            self.aged.pop().or_else(of_fresh)
+        } else {
+            of_fresh().or_else(|| self.aged.pop())
+        }
     }
 
     #[inline]
