@@ -97,7 +97,12 @@ fn find_further(here: Here) -> Option<Runnable> {
     {
         return Some(runnable);
     }
-    // Held ones last: they have not begun, and are many.
+    if !scheduler.is_full()
+        && let Some(runnable) = scheduler.take_held()
+    {
+        return Some(runnable);
+    }
+    // Held ones last while others run beside their number.
     search(here).or_else(|| scheduler.take_held())
 }
 

@@ -101,8 +101,9 @@ pub(crate) fn no_longer_excess(here: Here) {
     if take_flag(&here.is_excess) {
         let scheduler = here.scheduler();
         // ORDER: AcqRel: the last of it lets held goroutines go.
-        scheduler.excess.fetch_sub(1, AcqRel);
-        if scheduler.has_held() {
+        if scheduler.excess.fetch_sub(1, AcqRel) == 1 {
+            scheduler.release_held();
+        } else if scheduler.has_held() {
             scheduler.call_for_work();
         }
     }

@@ -390,9 +390,9 @@ impl Scheduler {
 
     /// Whether as many machines are busy as there are processors, counting
     /// those that run without a permit; asked by one that has one.
-    fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         // ORDER: Relaxed: a limit, adjusted every few milliseconds.
-        self.excess.load(Relaxed) > self.processors.census.free_now()
+        self.excess.load(Relaxed) > self.processors.census.free_now() && !self.is_doomed()
     }
 
     /// Whether `runnable` may begin: started ones always; while machines run
@@ -433,7 +433,12 @@ impl Scheduler {
         if self.held_len.load(Relaxed) == 0 {
             return None;
         }
-        if self.is_full() && !self.take_company() {
+        if !self.is_full() {
+            // All of them, so that the next is found like anybody.
+            self.release_held();
+            return self.injector.take();
+        }
+        if !self.take_company() {
             return None;
         }
         let mut held = self.held.lock();
@@ -583,20 +588,24 @@ fn shut_down(scheduler: Arc<Scheduler>, grace: Option<Duration>) -> usize {
 }
 
 impl Scheduler {
-    /// At shutdown nobody is held back.
-    fn release_held(&self) {
+    /// Nobody runs beside the number any more, or all are to end: nobody is
+    /// held back.
+    pub(crate) fn release_held(&self) {
+        // ORDER: Relaxed: mostly none; one that is held a moment later is
+        // found by `take_held`.
+        if self.held_len.load(Relaxed) == 0 {
+            return;
+        }
         let held: Vec<_> = {
             let mut held = self.held.lock();
             // ORDER: Release: counted under the lock.
             self.held_len.store(0, Release);
             held.drain(..).collect()
         };
-        // ORDER: Relaxed: a limit.
-        self.company.fetch_add(held.len(), Relaxed);
         for runnable in held {
             self.injector.push(runnable);
-            self.call_for_work();
         }
+        self.call_for_work();
     }
 
     /// Ends every thread. No goroutine is left.
