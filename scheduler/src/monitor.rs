@@ -38,7 +38,9 @@ use std::time::Duration;
 const SLICE: u64 = 10_000_000;
 /// The shortest and longest pause between two looks.
 const PAUSE_LEAST: u64 = 20_000;
-const PAUSE_MOST: u64 = 2_000_000;
+const PAUSE_MOST: u64 = 1_000_000;
+/// The longest while somebody waits behind a machine that stands still.
+const PAUSE_SUSPECT: u64 = 250_000;
 /// How long all must have been idle before the monitor sleeps.
 const LINGER: u64 = 10_000_000;
 /// Looks without a rescue before the pause grows.
@@ -287,7 +289,11 @@ impl<'a> Watch<'a> {
         }
         self.quiet += 1;
         if self.quiet > QUIET_LOOKS {
-            let most = if suspects { PAUSE_MOST / 4 } else { PAUSE_MOST };
+            let most = if suspects {
+                PAUSE_SUSPECT
+            } else {
+                PAUSE_MOST
+            };
             self.pause = (self.pause * 2).min(most);
         }
     }
