@@ -7,7 +7,7 @@
 //! A four-way heap holds a deadline and a slot each; the slot holds the
 //! target. Taking a timer out empties its slot and leaves the entry in the
 //! heap, *stale*, until it comes to the top or more entries are stale than
-//! not. `docs/decisions/operation-costs.md` has what was measured against it.
+//! not.
 
 use crate::shim::{AtomicU64, Mutex, Relaxed};
 
