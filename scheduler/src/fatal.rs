@@ -1,5 +1,7 @@
 //! An invariant of our own broke: say which, and abort.
 
+use std::io::Write;
+
 /// Prints the message and aborts. Nothing may unwind through the scheduler,
 /// and a runtime that has lost track of a goroutine must not go on.
 macro_rules! fatal {
@@ -12,7 +14,9 @@ pub(crate) use fatal;
 #[cold]
 #[inline(never)]
 pub(crate) fn abort(message: std::fmt::Arguments<'_>) -> ! {
-    eprintln!(
+    // Not `eprintln!`: a test harness keeps that, and the abort loses it.
+    let _ = writeln!(
+        std::io::stderr(),
         "fatal error: {message}\nThis is a bug in raddle, not in the program: please report it."
     );
     std::process::abort()

@@ -328,6 +328,10 @@ fn rest(here: Here) {
     if own.is_searching.get() {
         end_search(here, false);
     }
+    if scheduler.is_stopping() {
+        // Perhaps out of the line, in which the book still has us.
+        return;
+    }
     let me = here.machine();
     let bed = if scheduler.netpoll.try_take_role() {
         Bed::Poll
