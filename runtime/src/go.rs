@@ -7,7 +7,7 @@ use raddle_scheduler::{
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::AcqRel, Ordering::Relaxed};
 use std::thread;
 
@@ -285,7 +285,7 @@ where
     let result = catch_unwind(AssertUnwindSafe(|| f(&scope)));
     scope.data.wait();
     match result {
-        Err(payload) => resume_unwind(payload),
+        Err(payload) => scheduler::resume(payload),
         // ORDER: Relaxed: ordered by the end of every goroutine counted.
         Ok(_) if scope.data.panics.load(Relaxed) > 0 => {
             panic!("a scoped goroutine panicked")

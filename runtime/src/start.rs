@@ -3,7 +3,7 @@
 use crate::runtime::{Builder, Runtime};
 use raddle_scheduler::config::{Config, ConfigError};
 use raddle_scheduler::{self as scheduler, Goexit, Options, Scheduler, with_current_scheduler};
-use std::panic::{Location, resume_unwind};
+use std::panic::Location;
 use std::process::{ExitCode, Termination, exit};
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -90,7 +90,7 @@ where
         Err(payload) if payload.is::<Goexit>() => {
             panic!("the closure of raddle::run called goexit, so it returned nothing")
         }
-        Err(payload) => resume_unwind(payload),
+        Err(payload) => scheduler::resume(payload),
     }
 }
 

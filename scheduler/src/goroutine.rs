@@ -5,7 +5,7 @@
 //! stack comes with the first run and goes with the end.
 
 use crate::inbox::Linked;
-use crate::locals::Locals;
+use crate::locals::{Locals, quietly};
 use crate::machine::Machine;
 use crate::park::{self, Parker, ThreadIdentity};
 use crate::reason::Reason;
@@ -69,6 +69,9 @@ pub(crate) const HOME_FOR_LIFE: u8 = 1;
 pub(crate) const HOME_BY_PANIC: u8 = 2;
 /// It has raised a panic, and has not been seen without one since.
 pub(crate) const RAISED: u8 = 4;
+
+/// It left its stack last while its thread was panicking.
+pub(crate) const LEFT_PANICKING: u8 = 8;
 
 /// What is set for one goroutine before it is spawned.
 #[derive(Debug, Default)]
@@ -441,16 +444,6 @@ where
     unsafe { drop_locals(header) };
 }
 
-/// Runs a destructor of the program's. Its panic, which the hook has shown,
-/// goes no further, nor does one from dropping what that left.
-fn quietly(f: impl FnOnce()) {
-    if let Err(payload) = catch_unwind(AssertUnwindSafe(f))
-        && let Err(worse) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
-    {
-        std::mem::forget(worse);
-    }
-}
-
 /// # Safety
 /// 1. Called once, by the owner of a goroutine made by `create` for the same
 ///    types that has not run and will not.
@@ -563,6 +556,11 @@ unsafe fn drop_result<F, T, D>(header: NonNull<Header>) {
     let whole = unsafe { header.cast::<Whole<F, T, D>>().as_ref() };
     // SAFETY: 1. ours.
     let was = unsafe { ptr::replace(whole.stage.get(), Stage::Taken) };
+    if let Stage::Ended(Err(payload)) = &was
+        && is_panic(payload.as_ref())
+    {
+        report_panic(&whole.header, "and nobody joins it");
+    }
     drop(was);
 }
 

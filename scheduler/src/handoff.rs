@@ -5,6 +5,7 @@ use crate::goroutine::{GoroutineId, HOME_BY_PANIC, HOME_FOR_LIFE, Header};
 use crate::machine::{self, Here, take_flag};
 use crate::park::{WOKEN, Wait};
 use crate::reason::Reason;
+use crate::roll;
 use crate::schedule;
 use crate::scheduler::Scheduler;
 use crate::shim::{AcqRel, Release};
@@ -12,7 +13,7 @@ use crate::switch;
 use std::collections::VecDeque;
 use std::io;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::cell::Cell;
 use std::ptr::{self, NonNull};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -132,7 +133,7 @@ where
     let _outcome = frame.wait.park_firmly(Reason::Blocking);
     match frame.result {
         Some(Ok(value)) => value,
-        Some(Err(payload)) => resume_unwind(payload),
+        Some(Err(payload)) => machine::resume(payload),
         None => crate::fatal::fatal!("a helper left no result"),
     }
 }
@@ -361,7 +362,14 @@ where
         Ok(stack) => stack,
         Err(error) => return Err((f, io::Error::new(io::ErrorKind::OutOfMemory, error.to_string()))),
     };
+    // For the report, should it run over.
+    machine::with_current_goroutine(|header| {
+        if let Some(header) = header {
+            roll::enter(stack.owner(), NonNull::from(header));
+        }
+    });
     let (result, stack) = switch::on(stack, || catch_unwind(AssertUnwindSafe(f)));
+    roll::leave(stack.owner());
     match machine::here() {
         Some(here) => here.own().stacks.borrow_mut().put(stack),
         None => {
@@ -372,6 +380,6 @@ where
     }
     match result {
         Ok(value) => Ok(value),
-        Err(payload) => resume_unwind(payload),
+        Err(payload) => machine::resume(payload),
     }
 }

@@ -98,6 +98,7 @@ mod surface {
     };
     pub use crate::handoff::{PinGuard, blocking, on_stack_of, pin};
     pub use crate::locals::with_local;
+    pub use crate::machine::resume;
     pub use crate::park::{Parker, TIMED_OUT, WOKEN, Wait, current, park, park_timeout};
     pub use crate::reason::Reason;
     pub use crate::schedule::{checkpoint, yield_now};

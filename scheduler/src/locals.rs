@@ -3,6 +3,7 @@
 use crate::machine;
 use std::any::Any;
 use std::cell::RefCell;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Values by the address of the key that made them. A goroutine has few, so
 /// a short list beats a table.
@@ -11,8 +12,20 @@ pub(crate) struct Locals(Vec<(usize, Box<dyn Any + Send>)>);
 
 impl Drop for Locals {
     fn drop(&mut self) {
-        // Last made, first dropped.
-        while self.0.pop().is_some() {}
+        // Last made, first dropped, each by itself.
+        while let Some(value) = self.0.pop() {
+            quietly(|| drop(value));
+        }
+    }
+}
+
+/// Runs a destructor of the program's. Its panic, which the hook has shown,
+/// goes no further, nor does one from dropping what that left.
+pub(crate) fn quietly(f: impl FnOnce()) {
+    if let Err(payload) = catch_unwind(AssertUnwindSafe(f))
+        && let Err(worse) = catch_unwind(AssertUnwindSafe(|| drop(payload)))
+    {
+        std::mem::forget(worse);
     }
 }
 

@@ -1,7 +1,7 @@
 //! A machine: an OS thread that runs goroutines. Its queues, its inbox, its
 //! tick, and the thread-local that says which machine this thread is.
 
-use crate::goroutine::{HOME_BY_PANIC, Header, RAISED, Runnable};
+use crate::goroutine::{HOME_BY_PANIC, Header, LEFT_PANICKING, Payload, RAISED, Runnable};
 use crate::home_queue::HomeQueue;
 use crate::idle::{Bed, Sleep};
 use crate::inbox::Inbox;
@@ -98,6 +98,8 @@ pub(crate) struct Own {
     /// Above 0 while code that must not leave the stack runs on it, a panic
     /// hook or a subscriber: it waits as the OS thread.
     pub(crate) as_thread: Cell<u32>,
+    /// Until when it may begin goroutines although it is full.
+    pub(crate) leave_until: Cell<u64>,
     /// Since when somebody has wanted the permit.
     pub(crate) wanted_since: Cell<u64>,
     pub(crate) random: Cell<u64>,
@@ -145,6 +147,7 @@ impl Machine {
                 peers_version: Cell::new(usize::MAX),
                 panics_parked: Cell::new(0),
                 as_thread: Cell::new(0),
+                leave_until: Cell::new(0),
                 wanted_since: Cell::new(0),
                 random: Cell::new((number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
                 ids: Cell::new((0, 0)),
@@ -375,17 +378,31 @@ pub(crate) fn note_panic() {
 
 /// Unwinds the calling goroutine with a payload of ours.
 pub(crate) fn raise(payload: impl Any + Send) -> ! {
+    resume(Box::new(payload))
+}
+
+/// As `std::panic::resume_unwind`, with the goroutine marked as unwinding.
+pub fn resume(payload: Payload) -> ! {
     note_panic();
-    resume_unwind(Box::new(payload))
+    resume_unwind(payload)
 }
 
 /// Whether the calling goroutine can be unwound: not while it unwinds
 /// already, where a second panic would abort.
 ///
 /// `panicking()` speaks of the thread. If another goroutine is parked here in
-/// the middle of its panic, and this one has raised none, it is the other's.
+/// the middle of its panic, and this one has raised none, it is most likely
+/// the other's: unless the program resumed a panic, or has set a hook of its
+/// own that does not tell us. So such a goroutine is ended only when shutdown
+/// has waited for it in vain.
 pub(crate) fn may_raise() -> bool {
-    !thread::panicking() || here().is_some_and(|here| !may_be_unwinding(here, current_header()))
+    if !thread::panicking() {
+        return true;
+    }
+    let header = current_header();
+    !header.has(LEFT_PANICKING)
+        || here().is_some_and(|here| !may_be_unwinding(here, header))
+            && header.scheduler().has_been_doomed_long()
 }
 
 fn may_be_unwinding(here: Here, header: &Header) -> bool {
@@ -446,7 +463,7 @@ pub(crate) fn leave(header: &Header, left: Left) -> Woken {
     if thread::panicking() {
         return leave_while_panicking(header, left);
     }
-    if header.has(HOME_BY_PANIC | RAISED) {
+    if header.has(HOME_BY_PANIC | RAISED | LEFT_PANICKING) {
         panic_is_over(header);
     }
     // SAFETY: 1. the caller runs on its stack.
@@ -463,6 +480,7 @@ fn leave_while_panicking(header: &Header, left: Left) -> Woken {
         crate::fatal::fatal!("left a stack on a thread that is no machine")
     };
     let here = Here(machine, PhantomData);
+    header.set(LEFT_PANICKING);
     if header.home().is_none() {
         move_in(here, header);
         header.set(HOME_BY_PANIC);
@@ -490,7 +508,7 @@ fn panic_is_over(header: &Header) {
     {
         move_out(here, header);
     }
-    header.clear(HOME_BY_PANIC | RAISED);
+    header.clear(HOME_BY_PANIC | RAISED | LEFT_PANICKING);
 }
 
 /// The header of the goroutine that calls; it lives as long as that runs.

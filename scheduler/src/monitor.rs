@@ -234,6 +234,11 @@ impl<'a> Watch<'a> {
             }
             let now = clock::now();
             if timer <= now {
+                for machine in self.scheduler.machines() {
+                    if machine.tick() % 2 == 1 {
+                        let _any = find_work::run_timers_of(&machine, now);
+                    }
+                }
                 break;
             }
             if trim_at <= now {

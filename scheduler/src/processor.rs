@@ -247,7 +247,10 @@ impl<M: Member> Processors<M> {
             } else {
                 None
             };
-            debug_assert_eq!(machine.seat().place(), AWAKE);
+            if machine.seat().place() == IN_LINE {
+                // A letter it has answered since put it there.
+                book.line.retain(|other| other != machine);
+            }
             machine.seat().set_place(IDLE);
             book.idle.push(machine.clone());
             next
@@ -572,6 +575,32 @@ mod tests {
         assert!(!processors.acquire_or_line_up(&c));
         assert_eq!(processors.give_way(&a), GiveWay::Sleep(Some(c.clone())));
         check(&processors, &[&a, &b, &c]);
+    }
+
+    #[test]
+    fn a_machine_is_in_one_list_at_most() {
+        let processors = Processors::new(1);
+        let [a, b] = ['a', 'b'].map(M::new);
+        assert!(processors.try_acquire(&a));
+        assert!(!processors.acquire_or_line_up(&b));
+        assert_eq!(processors.go_idle(&b), None);
+        check(&processors, &[&a, &b]);
+        assert_eq!(processors.release(&a), None);
+        assert!(processors.leave_idle(&b));
+        check(&processors, &[&a, &b]);
+    }
+
+    #[test]
+    fn a_late_retake_sends_its_machine_back_into_the_line() {
+        let processors = Processors::new(1);
+        let [a, b] = ['a', 'b'].map(M::new);
+        assert!(processors.try_acquire(&a));
+        assert!(!processors.acquire_or_line_up(&b));
+        assert_eq!(processors.release(&a), Some(b.clone()));
+        assert!(processors.retake(&b));
+        assert_eq!(processors.place_retaken(false), Call::Nobody);
+        assert!(processors.acquire_or_line_up(&b));
+        check(&processors, &[&a, &b]);
     }
 
     #[test]

@@ -73,6 +73,9 @@ pub(crate) fn all_of(scheduler: &Scheduler) -> Vec<Goroutine> {
             }
         }
     });
+    // One in a deep call has two stacks.
+    all.sort_by_key(Goroutine::id);
+    all.dedup_by_key(|goroutine| goroutine.id());
     // ORDER: Release: the counts come before ends that no longer wait.
     SCANNING.store(false, Release);
     drop(scan);

@@ -307,7 +307,11 @@ fn sleep_in_line(here: Here) {
     if here.own().is_searching.get() {
         end_search(here, false);
     }
-    while !here.seat.has_permit() && !here.scheduler().is_stopping() {
+    let me = here.machine();
+    // Into the line again, if the monitor, late, took the permit just granted.
+    while !here.scheduler().is_stopping()
+        && !here.scheduler().processors.acquire_or_line_up(&me)
+    {
         if here.sleep.announce(Bed::Word) {
             Census::before_second_look();
             if !here.seat.has_permit() && !here.scheduler().is_stopping() {

@@ -4,7 +4,7 @@ use crate::clock;
 use crate::config::{Config, MOST_PROCS, PanicPolicy};
 use crate::handoff;
 use crate::idle::Census;
-use crate::goroutine::{Goroutine, Runnable};
+use crate::goroutine::Runnable;
 use crate::injector::Injector;
 use crate::machine::{self, Machine, MachineRef, bump};
 use crate::monitor::Monitor;
@@ -52,6 +52,8 @@ pub struct Scheduler {
     /// Threads of others at work here.
     pub(crate) visitors: AtomicUsize,
     doomed: AtomicBool,
+    /// When, by the clock.
+    doomed_at: AtomicU64,
     stopping: AtomicBool,
     pub(crate) monitor: Monitor,
 }
@@ -88,6 +90,7 @@ impl Scheduler {
             spawned_outside: AtomicU64::new(0),
             visitors: AtomicUsize::new(0),
             doomed: AtomicBool::new(false),
+            doomed_at: AtomicU64::new(u64::MAX),
             stopping: AtomicBool::new(false),
             monitor: Monitor::new(),
         }))
@@ -118,6 +121,11 @@ impl Scheduler {
     pub(crate) fn is_doomed(&self) -> bool {
         // ORDER: Acquire pairs with `doom`.
         self.doomed.load(Acquire)
+    }
+
+    pub(crate) fn has_been_doomed_long(&self) -> bool {
+        // ORDER: Relaxed: a time to compare.
+        clock::now().saturating_sub(self.doomed_at.load(Relaxed)) > DOOMED_LONG
     }
 
     pub(crate) fn is_stopping(&self) -> bool {
@@ -153,9 +161,7 @@ impl Scheduler {
     /// it waits for, where it was spawned.
     #[must_use]
     pub fn describe_goroutines(&self) -> Vec<String> {
-        let mut all = roll::all_of(self);
-        all.sort_by_key(Goroutine::id);
-        all.iter().map(roll::line).collect()
+        roll::all_of(self).iter().map(roll::line).collect()
     }
 
     /// How many goroutines are alive, the runtime's own helpers apart: from
@@ -420,11 +426,25 @@ impl Scheduler {
         None
     }
 
+    /// Whether the calling machine may begin one although it is full. A leave
+    /// is good for a slice, so that short ones need not wait for one each; a
+    /// long one uses it up by itself.
     fn take_company(&self) -> bool {
+        let Some(here) = machine::here() else {
+            return false;
+        };
+        let until = &here.own().leave_until;
+        let now = clock::now();
+        if now < until.get() {
+            return true;
+        }
         // ORDER: AcqRel, Relaxed: a count of leaves, nothing hangs on it.
-        self.company
-            .fetch_update(AcqRel, Relaxed, |n| n.checked_sub(1))
-            .is_ok()
+        let leave = |n: usize| n.checked_sub(1);
+        let has_leave = self.company.fetch_update(AcqRel, Relaxed, leave).is_ok();
+        if has_leave {
+            until.set(now + LEAVE);
+        }
+        has_leave
     }
 
     /// One that was held back and may begin now.
@@ -467,6 +487,11 @@ fn wrap_panic_hook() {
     });
 }
 
+/// After this a goroutine is ended even where a panic under way may be its
+/// own; in nanoseconds.
+const DOOMED_LONG: u64 = 500_000_000;
+/// How long a machine may begin goroutines on one leave, in nanoseconds.
+const LEAVE: u64 = 10_000_000;
 /// The least and the most time between two calls for fresh work.
 const MIN_GAP: u64 = 200_000;
 const MAX_GAP: u64 = 10_000_000;
@@ -551,6 +576,8 @@ fn shut_down(scheduler: Arc<Scheduler>, grace: Option<Duration>) -> usize {
         !inside,
         "a Runtime was dropped by one of its own goroutines, which it would wait for"
     );
+    // ORDER: Relaxed: a time to compare.
+    scheduler.doomed_at.store(clock::now(), Relaxed);
     // ORDER: Release: who sees the doom sees what came before it.
     scheduler.doomed.store(true, Release);
     let begin = clock::now();

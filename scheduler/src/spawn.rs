@@ -14,7 +14,7 @@ use std::panic::Location;
 #[derive(Debug, Default)]
 pub struct Options {
     name: Option<String>,
-    stack_size: usize,
+    stack_size: Option<usize>,
     own_thread: bool,
 }
 
@@ -26,7 +26,7 @@ impl Options {
 
     /// Its stack, in bytes.
     pub fn stack_size(&mut self, bytes: usize) {
-        self.stack_size = bytes;
+        self.stack_size = Some(bytes);
     }
 
     /// A machine for it alone.
@@ -37,7 +37,7 @@ impl Options {
     fn into_traits(self) -> Box<Traits> {
         Box::new(Traits {
             name: self.name,
-            stack_size: self.stack_size,
+            stack_size: self.stack_size.unwrap_or(0),
         })
     }
 }
@@ -91,8 +91,8 @@ where
     F: FnOnce() -> T,
     D: FnOnce(bool),
 {
-    if options.stack_size != 0 {
-        crate::config::check_stack_size(options.stack_size)
+    if let Some(bytes) = options.stack_size {
+        crate::config::check_stack_size(bytes)
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
     }
     let own_thread = options.own_thread;
