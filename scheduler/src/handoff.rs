@@ -8,7 +8,7 @@ use crate::reason::Reason;
 use crate::roll;
 use crate::schedule;
 use crate::scheduler::Scheduler;
-use crate::shim::{AcqRel, Release};
+use crate::shim::{AcqRel, Relaxed, Release};
 use crate::switch;
 use std::collections::VecDeque;
 use std::io;
@@ -78,13 +78,25 @@ fn go_away() {
         }
         scheduler.call_for_work();
     }
+    // ORDER: Relaxed, as below: a hint.
+    if scheduler.away.fetch_add(1, Relaxed) >= FEW_AWAY && scheduler.has_work_for_any() {
+        // Many block one after the other: so may the next, and starting a
+        // thread for each takes longer than the call before it.
+        let most = scheduler.max_procs() + 2;
+        scheduler.answer(scheduler.processors.lend_up_to(most));
+    }
 }
+
+/// With so many machines in calls that block, permits are lent ahead.
+const FEW_AWAY: usize = 4;
 
 #[inline(never)]
 fn come_back() {
     let Some(here) = machine::here() else { return };
     // ORDER: Release: pairs with the monitor's look.
     here.is_in_blocking_call.store(false, Release);
+    // ORDER: Relaxed: a hint.
+    here.scheduler().away.fetch_sub(1, Relaxed);
     if here.seat.has_permit() || here.scheduler().processors.try_acquire(&here.machine()) {
         here.scheduler().monitor.call_if_asleep();
         no_longer_excess(here);

@@ -367,6 +367,18 @@ impl<M: Member> Processors<M> {
         })
     }
 
+    /// As `lend`, while fewer than `most` are lent already.
+    pub(crate) fn lend_up_to(&self, most: usize) -> Call<M> {
+        self.with(|book| {
+            if book.free > 0 || book.owed >= most {
+                return Call::Nobody;
+            }
+            book.owed += 1;
+            self.census.count_searching();
+            book.call_with_hand()
+        })
+    }
+
     /// Whether no permit is in use.
     pub(crate) fn are_all_free(&self) -> bool {
         self.with(|book| book.free == book.total && book.owed == 0)

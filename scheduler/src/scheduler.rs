@@ -39,6 +39,8 @@ pub struct Scheduler {
     pub(crate) excess: AtomicUsize,
     /// How many unstarted goroutines may begin all the same.
     pub(crate) company: AtomicUsize,
+    /// Calls of `blocking` under way in place.
+    pub(crate) away: AtomicUsize,
     pub(crate) netpoll: Netpoll,
     machines: Mutex<Vec<Arc<Machine>>>,
     pub(crate) machines_version: AtomicUsize,
@@ -80,6 +82,7 @@ impl Scheduler {
             held_len: AtomicUsize::new(0),
             excess: AtomicUsize::new(0),
             company: AtomicUsize::new(0),
+            away: AtomicUsize::new(0),
             netpoll: Netpoll::new()?,
             machines: Mutex::new(Vec::new()),
             machines_version: AtomicUsize::new(0),

@@ -166,8 +166,8 @@ impl Pool {
     fn refill(&mut self, class: Class) -> Result<Stack, StackError> {
         let own = &mut self.classes[class.index()];
         own.used = true;
-        // Few for a program that starts few.
-        let batch = own.came_cold.max(8).min(class.largest_batch());
+        // One for a machine that runs one goroutine into a call that blocks.
+        let batch = own.came_cold.clamp(1, class.largest_batch());
         let mut reserve = RESERVE.lock();
         let shared = &mut reserve[class.index()];
         own.stacks.extend(last(&mut shared.hot, batch));
