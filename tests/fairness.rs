@@ -461,3 +461,83 @@ fn goroutines_held_back_by_hogs_begin_although_others_never_rest() {
         }
     });
 }
+
+/// Forty are spawned by one that then blocks its thread. Those that begin
+/// never rest, so whoever has a processor never searches for the others.
+#[test]
+fn goroutines_in_the_queue_of_a_machine_that_blocks_all_begin() {
+    on_runtimes(&[1, 2], &MODES, LIMIT, |runtime, what| {
+        let (stop, begun) = (Stop::default(), Arc::new(AtomicU64::new(0)));
+        let _stops = stop.at_the_end();
+        let (watch, count) = (stop.clone(), begun.clone());
+        let spawner = runtime.spawn(move || {
+            for _ in 0..40 {
+                let (watch, count) = (watch.clone(), count.clone());
+                drop(raddle::spawn(move || {
+                    count.fetch_add(1, Relaxed);
+                    while !watch.asked() {
+                        raddle::yield_now();
+                    }
+                }));
+            }
+            while !watch.asked() {
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        grows(
+            &begun,
+            40,
+            &format!("{what}: the queue of a blocked machine"),
+        );
+        stop.ask();
+        spawner.join().expect("no panic");
+    });
+}
+
+/// Timers due at every turn must not keep the machine from what comes from
+/// outside.
+#[test]
+fn a_spawn_from_outside_runs_beside_sleepers_that_fill_the_processor() {
+    on_runtimes(&[1], &MODES, LIMIT, |runtime, what| {
+        let (stop, ran) = (Stop::default(), Arc::new(AtomicU64::new(0)));
+        let _stops = stop.at_the_end();
+        for _ in 0..100 {
+            let stop = stop.clone();
+            drop(runtime.spawn(move || {
+                while !stop.asked() {
+                    burn(Duration::from_micros(5));
+                    raddle::time::sleep(Duration::from_micros(50));
+                }
+            }));
+        }
+        thread::sleep(Duration::from_millis(100));
+        let count = ran.clone();
+        let outside = runtime.spawn(move || count.fetch_add(1, Relaxed));
+        grows(&ran, 1, &format!("{what}: a spawn from outside"));
+        stop.ask();
+        outside.join().expect("no panic");
+    });
+}
+
+/// In migrate mode, goroutines without a home beside pinned ones that never
+/// rest.
+#[test]
+fn a_goroutine_that_has_begun_goes_on_beside_pinned_ones_that_never_rest() {
+    on_runtimes(&[1], &[Mode::Migrate], LIMIT, |runtime, what| {
+        let (stop, turns) = (Stop::default(), Arc::new(AtomicU64::new(0)));
+        let _stops = stop.at_the_end();
+        for pins in [false, true, true] {
+            let (stop, turns) = (stop.clone(), turns.clone());
+            drop(runtime.spawn(move || {
+                let _pin = pins.then(raddle::pin);
+                while !stop.asked() {
+                    if !pins {
+                        turns.fetch_add(1, Relaxed);
+                    }
+                    raddle::yield_now();
+                }
+            }));
+        }
+        grows(&turns, 1000, &format!("{what}: the one that is not pinned"));
+    });
+}

@@ -623,3 +623,47 @@ fn pinned_goroutines_are_unwound_at_home() {
         assert_eq!(wrong.load(SeqCst), 0);
     });
 }
+
+/// A goroutine whose slice is over calls `run`, which lends its stack to
+/// another runtime's goroutine, while its own runtime goes down: it must wait
+/// for that before it unwinds.
+#[test]
+fn a_borrow_lent_to_another_runtime_is_kept_through_a_shutdown() {
+    struct Lent(Arc<AtomicBool>);
+    impl Drop for Lent {
+        fn drop(&mut self) {
+            self.0.store(true, SeqCst);
+        }
+    }
+    for mode in MODES {
+        for overstays in [0, 15, 40] {
+            let what = format!("{mode:?}, {overstays} ms");
+            with_deadline(limit(20), &what, || {
+                let dying = runtime(mode, 1);
+                let gone = Arc::new(AtomicBool::new(false));
+                let inside = Arc::new(AtomicBool::new(false));
+                let missed = Arc::new(AtomicUsize::new(0));
+                let lent = Lent(gone.clone());
+                let (is_inside, missing) = (inside.clone(), missed.clone());
+                drop(dying.spawn(move || {
+                    let lent = lent;
+                    is_inside.store(true, SeqCst);
+                    burn(Duration::from_millis(overstays));
+                    raddle::run(|| {
+                        for _ in 0..20 {
+                            raddle::time::sleep(Duration::from_millis(2));
+                            missing.fetch_add(usize::from(lent.0.load(SeqCst)), SeqCst);
+                        }
+                    });
+                }));
+                while !inside.load(SeqCst) {
+                    thread::yield_now();
+                }
+                drop(dying);
+                assert!(gone.load(SeqCst));
+                thread::sleep(Duration::from_millis(60));
+                assert_eq!(missed.load(SeqCst), 0, "{what}");
+            });
+        }
+    }
+}

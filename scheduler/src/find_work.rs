@@ -26,9 +26,8 @@ const UPKEEP_MOST: u32 = 61;
 const UPKEEP_EVERY: u64 = 100_000;
 /// So often in a row may the goroutine woken last go before the queue.
 const NEXT_IN_ROW: u32 = 64;
-/// In so many turns unstarted goroutines get one even if those at home never
-/// rest.
-const UNSTARTED_EVERY: u32 = 8;
+/// In so many turns those who come after others in the order get one.
+const OTHERS_EVERY: u32 = 8;
 /// So often it is the one that has waited longest, in nanoseconds. Each that
 /// begins out of turn in a tree of goroutines may cost the tree's depth in
 /// stacks: with one in 64 turns fib(27) had 9,000 at once instead of 30.
@@ -56,7 +55,7 @@ pub(crate) fn find(here: Here) -> Option<Runnable> {
     if upkeep_in > 1 {
         own.upkeep_in.set(upkeep_in - 1);
         // Most turns of those who only yield are this.
-        if !turn.is_multiple_of(UNSTARTED_EVERY)
+        if !turn.is_multiple_of(OTHERS_EVERY)
             && own.at_home.is_empty()
             && here.inbox.is_empty()
             && here.offered.next.peek().is_null()
@@ -87,7 +86,12 @@ fn find_further(here: Here) -> Option<Runnable> {
             .take_share(&own.queue, scheduler.max_procs());
         match taken.map(|runnable| scheduler.admit(runnable)) {
             Some(Some(runnable)) => return Some(runnable),
-            Some(None) => {}
+            // Its share of others may be here: they are held too, or begin.
+            Some(None) => {
+                if let Some(runnable) = pop(here) {
+                    return Some(runnable);
+                }
+            }
             None => break,
         }
     }
@@ -133,7 +137,9 @@ fn upkeep(here: Here) -> Option<Runnable> {
     call_for_backlog(here, now);
     // With long turns there is an upkeep before each: every other one leaves
     // the turn to what is here.
-    // So does one in which somebody's time has come.
+    // So does one in which somebody's time has come, if the last one did not.
+    let woke = woke && !own.woke_last.get();
+    own.woke_last.set(woke);
     if woke || here.seat.is_own() || !own.upkeep_takes.replace(!own.upkeep_takes.get()) {
         return None;
     }
@@ -190,8 +196,8 @@ fn local(here: Here) -> Option<Runnable> {
     if !here.inbox.is_empty() {
         empty_inbox(here);
     }
-    if own.turn.get().is_multiple_of(UNSTARTED_EVERY)
-        && let Some(runnable) = take_next(here).or_else(|| begin_one(here))
+    if own.turn.get().is_multiple_of(OTHERS_EVERY)
+        && let Some(runnable) = one_of_the_others(here)
     {
         return Some(runnable);
     }
@@ -216,6 +222,17 @@ fn local(here: Here) -> Option<Runnable> {
     }
     own.next_in_row.set(0);
     pop(here)
+}
+
+/// Of those who would not get a turn while others here never rest, one kind
+/// after another.
+fn one_of_the_others(here: Here) -> Option<Runnable> {
+    let begun = || here.own().queue.pop_started();
+    match here.own().turn.get() / OTHERS_EVERY % 3 {
+        0 => begun().or_else(|| begin_one(here)),
+        1 => begin_one(here).or_else(begun),
+        _ => take_next(here),
+    }
 }
 
 fn take_next(here: Here) -> Option<Runnable> {
@@ -311,6 +328,14 @@ pub(crate) fn run_timers_of(machine: &Machine, now: u64) -> bool {
         schedule::unpark_all(&mut due);
     }
     true
+}
+
+/// One of any that `machine` has to offer; from any thread.
+pub(crate) fn steal_any(machine: &Machine) -> Option<Runnable> {
+    let next = machine.offered.next.steal(machine.offered.next.peek());
+    // SAFETY: 1. out of the slot, so ours.
+    next.map(|next| unsafe { machine::runnable(next) })
+        .or_else(|| machine.offered.steal_any())
 }
 
 /// Whether other machines, or what all share, have anything to run.

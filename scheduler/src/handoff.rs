@@ -113,7 +113,9 @@ fn come_back() {
 pub(crate) fn no_longer_excess(here: Here) {
     if take_flag(&here.is_excess) {
         let scheduler = here.scheduler();
-        // ORDER: AcqRel: the last of it lets held goroutines go.
+        // ORDER: AcqRel: the last of it lets held goroutines go. One that is
+        // held in this very moment waits for the next `take_held`, or for the
+        // monitor.
         if scheduler.excess.fetch_sub(1, AcqRel) == 1 {
             scheduler.release_held();
         } else if scheduler.has_held() {

@@ -85,6 +85,8 @@ pub(crate) struct Own {
     pub(crate) oldest_at: Cell<u64>,
     /// Whether the next upkeep takes something that all may run.
     pub(crate) upkeep_takes: Cell<bool>,
+    /// Whether the last one left its turn to whose time had come.
+    pub(crate) woke_last: Cell<bool>,
     /// How often in a row the next slot went first.
     pub(crate) next_in_row: Cell<u32>,
     pub(crate) is_searching: Cell<bool>,
@@ -139,6 +141,7 @@ impl Machine {
                 upkeep_at: Cell::new(0),
                 oldest_at: Cell::new(0),
                 upkeep_takes: Cell::new(true),
+                woke_last: Cell::new(false),
                 next_in_row: Cell::new(0),
                 is_searching: Cell::new(false),
                 may_take_now: Cell::new(false),

@@ -331,19 +331,20 @@ impl<'a> Watch<'a> {
             seen.reported = stuck;
             self.report(machine, stuck);
         }
-        if !machine.seat.has_permit() {
-            return Finding::Moves;
-        }
         let scheduler = self.scheduler;
+        let used = cpu.map(|cpu| cpu.saturating_sub(before.cpu));
+        let looked = now - before.at;
+        let stands_still = used.is_some_and(|used| used * 8 < looked);
+        if !machine.seat.has_permit() {
+            let is_blocked = || stands_still && !is_runnable(machine);
+            return self.take_its_work(machine, is_blocked);
+        }
         let is_wanted = scheduler.processors.is_wanted() || scheduler.has_work_for_any();
         if !is_wanted || scheduler.processors.census.looks_free() {
             return Finding::Suspect;
         }
-        let used = cpu.map(|cpu| cpu.saturating_sub(before.cpu));
-        let looked = now - before.at;
-        let stands_still = used.is_some_and(|used| used * 8 < looked);
         if machine.is_in_blocking_call() || (stands_still && !is_runnable(machine)) {
-            return self.retake_blocked(machine, now, stuck);
+            return self.retake_blocked(machine, tick, now, stuck);
         }
         if stuck < SLICE {
             return Finding::Suspect;
@@ -351,17 +352,50 @@ impl<'a> Watch<'a> {
         if now >= self.next_started
             && (scheduler.processors.is_wanted() || scheduler.has_started_work())
         {
-            return self.retake_busy(machine, now, stuck, For::Started);
+            return self.retake_busy(machine, tick, now, stuck, For::Started);
         }
         if now >= self.next_company {
-            return self.retake_busy(machine, now, stuck, For::Unstarted);
+            return self.retake_busy(machine, tick, now, stuck, For::Unstarted);
         }
         Finding::Suspect
     }
 
-    fn retake_blocked(&mut self, machine: &Arc<Machine>, now: u64, stuck: u64) -> Finding {
+    /// What a stuck machine without a permit has to offer goes to all: those
+    /// who have permits may never come to search. And one that has blocked
+    /// since does not run beside the number any more.
+    fn take_its_work(&self, machine: &Machine, is_blocked: impl Fn() -> bool) -> Finding {
         let scheduler = self.scheduler;
-        if !scheduler.processors.retake(&MachineRef::of(machine)) {
+        // ORDER: Relaxed: `take_flag` decides.
+        if machine.is_excess.load(Relaxed) && is_blocked() && take_flag(&machine.is_excess) {
+            self.one_less_excess();
+        }
+        if !machine.offers_work() {
+            return Finding::Moves;
+        }
+        while let Some(runnable) = find_work::steal_any(machine) {
+            scheduler.injector.push(runnable);
+        }
+        scheduler.call_for_work();
+        Finding::Rescued
+    }
+
+    fn one_less_excess(&self) {
+        // ORDER: AcqRel: as in `no_longer_excess`.
+        if self.scheduler.excess.fetch_sub(1, AcqRel) == 1 {
+            self.scheduler.release_held();
+        }
+    }
+
+    fn retake_blocked(
+        &mut self,
+        machine: &Arc<Machine>,
+        tick: u64,
+        now: u64,
+        stuck: u64,
+    ) -> Finding {
+        let scheduler = self.scheduler;
+        let still = || machine.tick() == tick;
+        if !scheduler.processors.retake(&MachineRef::of(machine), still) {
             return Finding::Moves;
         }
         // ORDER: Relaxed: a count.
@@ -383,6 +417,7 @@ impl<'a> Watch<'a> {
     fn retake_busy(
         &mut self,
         machine: &Arc<Machine>,
+        tick: u64,
         now: u64,
         stuck: u64,
         whom: For,
@@ -393,10 +428,10 @@ impl<'a> Watch<'a> {
         let excess = scheduler.excess.fetch_add(1, AcqRel) + 1;
         // ORDER: Release pairs with `take_flag`.
         machine.is_excess.store(true, Release);
-        if !scheduler.processors.retake(&MachineRef::of(machine)) {
+        let still = || machine.tick() == tick;
+        if !scheduler.processors.retake(&MachineRef::of(machine), still) {
             if take_flag(&machine.is_excess) {
-                // ORDER: AcqRel: as above.
-                scheduler.excess.fetch_sub(1, AcqRel);
+                self.one_less_excess();
             }
             return Finding::Moves;
         }

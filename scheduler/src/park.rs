@@ -143,9 +143,9 @@ impl Wait {
     /// Waits until it is settled, at the latest at `deadline` (nanoseconds of
     /// [`clock::now`]), and returns the outcome.
     ///
-    /// When the runtime shuts down this unwinds, unless the goroutine is
-    /// unwinding already; then the wait is settled, and the caller's guard
-    /// must take it out of the queues it stands in.
+    /// When the runtime shuts down this settles the wait and unwinds, so the
+    /// caller needs a guard that takes it out of the queues it stands in. A
+    /// goroutine that is unwinding already waits on for its waker.
     pub fn park(&self, reason: Reason, deadline: Option<u64>) -> u32 {
         self.park_as(reason, deadline, Hold::Loose)
     }
@@ -189,6 +189,9 @@ impl Wait {
 
     fn park_once(&self, reason: Reason, deadline: Option<u64>, hold: Hold) -> Woken {
         if self.parker.header().is_some() {
+            if Parker::current() != self.parker {
+                crate::fatal::fatal!("parked on a wait of another's");
+            }
             return park_goroutine(reason, hold);
         }
         with_thread(|identity| {
@@ -281,7 +284,10 @@ pub(crate) fn wait_for_end_firmly(header: &Header) {
 
 #[inline(always)]
 fn wait_for_end_as(header: &Header, hold: Hold) {
-    schedule::checkpoint();
+    if hold == Hold::Loose {
+        // It may unwind, which a firm wait must not.
+        schedule::checkpoint();
+    }
     let me = Parker::current();
     if !header.begin_join(me) {
         return;

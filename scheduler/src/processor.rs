@@ -334,10 +334,11 @@ impl<M: Member> Processors<M> {
         })
     }
 
-    /// Takes the permit of a stuck machine: it is in the caller's hand now.
+    /// Takes the permit of a machine, if it is stuck `still`: it is in the
+    /// caller's hand now.
     #[must_use]
-    pub(crate) fn retake(&self, machine: &M) -> bool {
-        self.with(|_| machine.seat().take())
+    pub(crate) fn retake(&self, machine: &M, still: impl FnOnce() -> bool) -> bool {
+        self.with(|_| still() && machine.seat().take())
     }
 
     /// Gives the permit in the caller's hand to a machine that can use it:
@@ -609,7 +610,7 @@ mod tests {
         assert!(processors.try_acquire(&a));
         assert!(!processors.acquire_or_line_up(&b));
         assert_eq!(processors.release(&a), Some(b.clone()));
-        assert!(processors.retake(&b));
+        assert!(processors.retake(&b, || true));
         assert_eq!(processors.place_retaken(false), Call::Nobody);
         assert!(processors.acquire_or_line_up(&b));
         check(&processors, &[&a, &b]);
@@ -675,7 +676,7 @@ mod models {
             let monitor = spawn({
                 let (processors, a) = (processors.clone(), a.clone());
                 move || {
-                    if processors.retake(&a) {
+                    if processors.retake(&a, || true) {
                         let call = processors.place_retaken(true);
                         answer(&processors, call);
                     }
@@ -707,7 +708,7 @@ mod models {
             let monitor = spawn({
                 let (processors, a) = (processors.clone(), a.clone());
                 move || {
-                    if processors.retake(&a) {
+                    if processors.retake(&a, || true) {
                         let call = processors.place_retaken(false);
                         answer(&processors, call);
                     }

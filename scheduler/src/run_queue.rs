@@ -136,6 +136,13 @@ impl Offered {
             .or_else(|| take(|| self.fresh.steal()))
     }
 
+    /// One of any, for whoever empties the queue of a stuck machine.
+    pub(crate) fn steal_any(&self) -> Option<Runnable> {
+        take(|| self.started.steal())
+            .or_else(|| take(|| self.aged.steal()))
+            .or_else(|| take(|| self.fresh.steal()))
+    }
+
     /// How many have begun, roughly.
     pub(crate) fn started(&self) -> usize {
         self.started.len()

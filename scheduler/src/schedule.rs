@@ -114,7 +114,8 @@ fn begin(here: Here, ptr: NonNull<Header>) -> bool {
         machine::move_in(here, header);
         header.set(HOME_FOR_LIFE);
     }
-    let stack = match here.own().stacks.borrow_mut().take(header.stack_size()) {
+    let taken = here.own().stacks.borrow_mut().take(header.stack_size());
+    let stack = match taken {
         Ok(stack) => stack,
         Err(error) => {
             let message = format!("{} got no stack: {error}", goroutine::Described(header));

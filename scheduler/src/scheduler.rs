@@ -291,6 +291,7 @@ impl Scheduler {
     }
 
     fn start_thread(&self, machine: Arc<Machine>) -> io::Result<()> {
+        let added = MachineRef::of(&machine);
         trace::start_machine(machine.number);
         // SAFETY: `self` lies in the Arc made by `new`, which a caller in
         // this runtime keeps.
@@ -310,17 +311,17 @@ impl Scheduler {
                 Ok(())
             }
             Err(error) => {
-                self.forget_last_machine();
+                self.forget_machine(added);
                 Err(error)
             }
         }
     }
 
-    /// The machine added last has no thread: its number is free again, unless
-    /// another was added meanwhile.
-    fn forget_last_machine(&self) {
+    /// A machine has no thread: its number is free again, unless another was
+    /// added meanwhile.
+    fn forget_machine(&self, machine: MachineRef) {
         let mut machines = self.machines.lock();
-        if machines.last().is_some_and(|last| last.thread.get().is_none()) {
+        if machines.last().is_some_and(|last| MachineRef::of(last) == machine) {
             let forgotten = machines.pop();
             // Who has its address still finds it.
             std::mem::forget(forgotten);
@@ -334,6 +335,11 @@ impl Scheduler {
     pub(crate) fn machine_of_its_own(&self) -> io::Result<MachineRef> {
         // ORDER: Relaxed: an idle machine's count stands still.
         let nobody = |machine: &MachineRef| machine.homes.load(Relaxed) == 0;
+        if !self.has_another_for_all() {
+            return Err(io::Error::other(
+                "a thread of its own would be the last that max_threads allows",
+            ));
+        }
         let machine = match self.processors.claim_own(nobody) {
             Some(machine) => machine,
             None => {
@@ -347,6 +353,14 @@ impl Scheduler {
         // ORDER: Relaxed: nobody else writes it before the goroutine comes.
         machine.homes.store(1, Relaxed);
         Ok(machine)
+    }
+
+    /// Whether somebody is left, or may be started, for all other goroutines
+    /// when one more machine is somebody's own.
+    fn has_another_for_all(&self) -> bool {
+        let machines = self.machines.lock();
+        let own = machines.iter().filter(|machine| machine.seat.is_own()).count();
+        own + 1 < self.max_threads()
     }
 
     fn add_machine(&self) -> io::Result<Arc<Machine>> {

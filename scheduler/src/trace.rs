@@ -4,9 +4,11 @@
 //! lists them. With no subscriber each call here is one relaxed load. What a
 //! subscriber waits for blocks its thread: it runs in the middle of things.
 
+use crate::fatal::fatal;
 use crate::goroutine::Header;
 use crate::machine::AsThread;
 use crate::reason::Reason;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
@@ -30,7 +32,11 @@ macro_rules! event {
             }
             if is_on(Level::$level) {
                 let _as_thread = AsThread::begin();
-                emit($($arg),*);
+                // Nothing may unwind out of the middle of a wait, or of the
+                // scheduler.
+                if catch_unwind(AssertUnwindSafe(|| emit($($arg),*))).is_err() {
+                    fatal!("a tracing subscriber panicked at a scheduler event");
+                }
             }
         }
     };
