@@ -13,10 +13,11 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 type Fields = BTreeMap<&'static str, String>;
+type Events = Arc<Mutex<Vec<(Level, Fields)>>>;
 
 /// Keeps the events of `raddle::sched`, or panics at one of them.
 struct Listener {
-    events: Arc<Mutex<Vec<(Level, Fields)>>>,
+    events: Events,
     panics_at: &'static str,
 }
 
@@ -62,8 +63,8 @@ impl Subscriber for Listener {
 
 /// One listener a process: subscribers are global here, as machines are
 /// threads of their own.
-fn listen(panics_at: &'static str) -> Arc<Mutex<Vec<(Level, Fields)>>> {
-    static EVENTS: OnceLock<Arc<Mutex<Vec<(Level, Fields)>>>> = OnceLock::new();
+fn listen(panics_at: &'static str) -> Events {
+    static EVENTS: OnceLock<Events> = OnceLock::new();
     let events = EVENTS.get_or_init(|| {
         let events = Arc::new(Mutex::new(Vec::new()));
         let listener = Listener {
