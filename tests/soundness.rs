@@ -8,6 +8,8 @@ use raddle::PinGuard;
 use raddle::runtime::Runtime;
 use raddle::sync::WaitGroup;
 use std::cell::{Cell, RefCell};
+use std::hint::black_box;
+use std::ptr;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
@@ -440,32 +442,36 @@ fn a_thread_local_is_right_behind_a_function_that_is_not_inlined() {
         }
         ID.get()
     }
+    /// Where the variable of this thread is.
+    #[inline(never)]
+    fn address() -> usize {
+        ID.with(ptr::from_ref) as usize
+    }
+    /// Whether it woke on another thread, and whether the body's own second
+    /// look went to the first one's variable then.
+    fn visit() -> (bool, bool) {
+        let (before, looked) = (address(), ID.with(ptr::from_ref) as usize);
+        raddle::yield_now();
+        raddle::time::sleep(Duration::from_micros(20));
+        let looks = ID.with(ptr::from_ref) as usize;
+        black_box(looked);
+        let after = address();
+        (before != after, looks != after)
+    }
     let turns = rounds(300);
     if is_child() {
         with_deadline(limit(50), "migrate, P = 4", || {
             let runtime = runtime(Mode::Migrate, 4);
-            let wrong = Arc::new(AtomicUsize::new(0));
-            let members: Vec<_> = (0..8)
-                .map(|_| {
-                    let wrong = wrong.clone();
-                    runtime.spawn(move || {
-                        for _ in 0..turns {
-                            ID.set(Some(thread_id()));
-                            burn(Duration::from_micros(20));
-                            raddle::time::sleep(Duration::from_micros(20));
-                            // Inlined: perhaps the cell of the thread before.
-                            let seen = ID.get();
-                            if seen.is_some() && seen != Some(thread_id()) {
-                                wrong.fetch_add(1, Relaxed);
-                            }
-                        }
-                    })
-                })
+            let members: Vec<_> = (0..16)
+                .map(|_| runtime.spawn(move || (0..turns).map(|_| visit()).collect::<Vec<_>>()))
                 .collect();
-            for member in members {
-                member.join().unwrap();
-            }
-            println!("{} of {} were wrong", wrong.load(Relaxed), 8 * turns);
+            let visits: Vec<_> = members
+                .into_iter()
+                .flat_map(|m| m.join().unwrap())
+                .collect();
+            let moved = visits.iter().filter(|(moved, _)| *moved).count();
+            let wrong = visits.iter().filter(|(_, wrong)| *wrong).count();
+            println!("{moved} woke on another thread, {wrong} looked at the wrong one's");
         });
         return;
     }
@@ -492,5 +498,5 @@ fn a_thread_local_is_right_behind_a_function_that_is_not_inlined() {
     }
     let output = child(NAME, &[]);
     println!("inlined: {}", common::stdout(&output).trim());
-    eprintln!("{}", stderr(&output));
+    assert!(output.status.success(), "{}", stderr(&output));
 }

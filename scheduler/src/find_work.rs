@@ -156,7 +156,23 @@ fn upkeep(here: Here) -> Option<Runnable> {
     {
         return Some(oldest);
     }
-    scheduler.take_held()
+    scheduler.take_held().or_else(|| share_long_line(here))
+}
+
+/// Where goroutines have homes, whoever begins on a machine stays: a long
+/// line of fresh ones must be shared while it stands, also with machines that
+/// have enough to do at home and never search.
+fn share_long_line(here: Here) -> Option<Runnable> {
+    if here.scheduler().is_migrating() || here.offered.fresh() >= HOMING_BACKLOG {
+        return None;
+    }
+    with_peers(here, |peers| {
+        let victim = peers.get(here.own().random(peers.len()))?;
+        if victim.number == here.number || victim.offered.fresh() < HOMING_BACKLOG {
+            return None;
+        }
+        steal(here, victim, Offered::steal_fresh)
+    })
 }
 
 /// Others wait for a permit: after a slice they get this machine's, whether
