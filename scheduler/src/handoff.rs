@@ -8,7 +8,7 @@ use crate::reason::Reason;
 use crate::roll;
 use crate::schedule;
 use crate::scheduler::Scheduler;
-use crate::shim::{AcqRel, Relaxed, Release};
+use crate::shim::{Relaxed, Release};
 use crate::switch;
 use std::collections::VecDeque;
 use std::io;
@@ -112,15 +112,7 @@ fn come_back() {
 /// its number no more.
 pub(crate) fn no_longer_excess(here: Here) {
     if take_flag(&here.is_excess) {
-        let scheduler = here.scheduler();
-        // ORDER: AcqRel: the last of it lets held goroutines go. One that is
-        // held in this very moment waits for the next `take_held`, or for the
-        // monitor.
-        if scheduler.excess.fetch_sub(1, AcqRel) == 1 {
-            scheduler.release_held();
-        } else if scheduler.has_held() {
-            scheduler.call_for_work();
-        }
+        here.scheduler().one_less_excess();
     }
 }
 

@@ -23,7 +23,7 @@ use crate::machine::{Machine, MachineRef, OsThread, take_flag};
 use crate::roll;
 use crate::scheduler::Scheduler;
 use crate::stack;
-use crate::shim::fixed::{AtomicU32, AtomicU64};
+use crate::shim::fixed::AtomicU32;
 use crate::shim::{AcqRel, Mutex, Relaxed, Release, SeqCst};
 use crate::trace;
 use std::collections::HashMap;
@@ -66,8 +66,6 @@ pub(crate) struct Monitor {
     state: AtomicU32,
     thread: OnceLock<Thread>,
     handle: Mutex<Option<JoinHandle<()>>>,
-    pub(crate) retakes_blocked: AtomicU64,
-    pub(crate) retakes_busy: AtomicU64,
 }
 
 impl Monitor {
@@ -76,8 +74,6 @@ impl Monitor {
             state: AtomicU32::new(AWAKE),
             thread: OnceLock::new(),
             handle: Mutex::new(None),
-            retakes_blocked: AtomicU64::new(0),
-            retakes_busy: AtomicU64::new(0),
         }
     }
 
@@ -367,7 +363,7 @@ impl<'a> Watch<'a> {
         let scheduler = self.scheduler;
         // ORDER: Relaxed: `take_flag` decides.
         if machine.is_excess.load(Relaxed) && is_blocked() && take_flag(&machine.is_excess) {
-            self.one_less_excess();
+            scheduler.one_less_excess();
         }
         if !machine.offers_work() {
             return Finding::Moves;
@@ -377,13 +373,6 @@ impl<'a> Watch<'a> {
         }
         scheduler.call_for_work();
         Finding::Rescued
-    }
-
-    fn one_less_excess(&self) {
-        // ORDER: AcqRel: as in `no_longer_excess`.
-        if self.scheduler.excess.fetch_sub(1, AcqRel) == 1 {
-            self.scheduler.release_held();
-        }
     }
 
     fn retake_blocked(
@@ -398,8 +387,6 @@ impl<'a> Watch<'a> {
         if !scheduler.processors.retake(&MachineRef::of(machine), still) {
             return Finding::Moves;
         }
-        // ORDER: Relaxed: a count.
-        scheduler.monitor.retakes_blocked.fetch_add(1, Relaxed);
         trace::retake(machine.number, true, Duration::from_nanos(stuck));
         self.last_blocked = now;
         self.place();
@@ -431,12 +418,10 @@ impl<'a> Watch<'a> {
         let still = || machine.tick() == tick;
         if !scheduler.processors.retake(&MachineRef::of(machine), still) {
             if take_flag(&machine.is_excess) {
-                self.one_less_excess();
+                scheduler.one_less_excess();
             }
             return Finding::Moves;
         }
-        // ORDER: Relaxed: a count.
-        scheduler.monitor.retakes_busy.fetch_add(1, Relaxed);
         trace::retake(machine.number, false, Duration::from_nanos(stuck));
         match whom {
             For::Started => self.next_started = now + SLICE * (excess as u64 / FEW_EXCESS),

@@ -411,6 +411,18 @@ impl Scheduler {
         }
     }
 
+    /// A machine does not run beside the number any more.
+    pub(crate) fn one_less_excess(&self) {
+        // ORDER: AcqRel: the last of it lets held goroutines go. One that is
+        // held in this very moment waits for the next `take_held`, or for the
+        // monitor.
+        if self.excess.fetch_sub(1, AcqRel) == 1 {
+            self.release_held();
+        } else if self.has_held() {
+            self.call_for_work();
+        }
+    }
+
     /// Whether as many machines are busy as there are processors, counting
     /// those that run without a permit; asked by one that has one.
     pub(crate) fn is_full(&self) -> bool {
