@@ -1,1 +1,87 @@
-//! placeholder
+//! raddle's channels: goroutines exchanging values.
+//!
+//! Programs use the crate `raddle`, which exports all of this as
+//! `raddle::chan`. The surface is crossbeam-channel's, name by name, with
+//! Go's `close`, cases that can be switched off, and [`Chan`]. Everything
+//! works from goroutines and plain OS threads alike.
+//!
+//! ```
+//! use raddle_chan::{bounded, select};
+//!
+//! let (sender, receiver) = bounded(1);
+//! sender.send(7).unwrap();
+//! let got = select! {
+//!     recv(receiver) -> message => message,
+//!     default => panic!("there was one"),
+//! };
+//! assert_eq!(got, Ok(7));
+//! ```
+//!
+//! ```text
+//! ends go_chan selected → clocks select → part meeting waiting
+//!   → channel shared → lock buffer waiter → shim
+//! ```
+//!
+//! | room | job |
+//! |---|---|
+//! | `ends` | `Sender`, `Receiver`, and how they are made |
+//! | `go_chan` | both ends in one value |
+//! | `selected` | `Select`, `SelectedOperation` |
+//! | `select_macro`, `select_handle` | `select!`: syntax; what may stand for a handle |
+//! | `clocks` | channels that time fills |
+//! | `select` | many cases, one winner |
+//! | `part` | a channel as a selection sees it |
+//! | `meeting` | two selections that have chosen one another |
+//! | `waiting` | one plain send or receive |
+//! | `channel` | the buffer and the queues, under one lock |
+//! | `shared` | handles, counted |
+//! | `lock`, `buffer`, `waiter` | what a channel is made of |
+//! | `shim` | std and the scheduler, or the model checker |
+
+mod buffer;
+#[allow(unsafe_code)]
+mod channel;
+#[allow(unsafe_code)]
+mod clocks;
+mod ends;
+mod error;
+mod go_chan;
+mod lock;
+#[allow(unsafe_code)]
+mod meeting;
+#[allow(unsafe_code)]
+mod part;
+#[allow(unsafe_code)]
+mod select;
+#[allow(missing_docs, reason = "what the macros call")]
+mod select_handle;
+mod select_macro;
+#[allow(unsafe_code)]
+mod selected;
+#[allow(unsafe_code)]
+mod shared;
+mod shim;
+#[allow(unsafe_code)]
+mod waiter;
+#[allow(unsafe_code)]
+mod waiting;
+
+pub use ends::{
+    IntoIter, Iter, Never, Receiver, Sender, TryIter, after, at, bounded, never, never_sender,
+    tick, unbounded,
+};
+pub use error::{
+    ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
+    SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
+};
+pub use go_chan::Chan;
+pub use selected::{Select, SelectedOperation};
+
+/// What the macros expand to.
+#[doc(hidden)]
+pub mod __private {
+    pub use crate::select::Case;
+    pub use crate::select_handle::{OptionReceiver, OptionSender, RecvCase, SendCase};
+    pub use crate::selected::SelectedOperation;
+    pub use crate::selected::calls::{block_for_ever, select, select_timeout, try_select};
+}

@@ -44,6 +44,24 @@ mod print;
 mod start;
 mod testing;
 
+pub mod chan {
+    //! Channels and select: crossbeam-channel's surface, name by name, with
+    //! Go's `close`, cases that can be switched off, and [`Chan`].
+    //!
+    //! ```
+    //! use raddle::{chan::unbounded, go};
+    //!
+    //! let (sender, receiver) = unbounded();
+    //! for n in 1..=3 {
+    //!     let sender = sender.clone();
+    //!     go!(move || sender.send(n * n).unwrap());
+    //! }
+    //! drop(sender);
+    //! assert_eq!(receiver.iter().sum::<i32>(), 14);
+    //! ```
+    pub use raddle_chan::*;
+}
+
 pub mod runtime;
 pub mod sync;
 pub mod time;
@@ -52,6 +70,7 @@ pub use go::{
     Builder, JoinHandle, Scope, ScopedJoinHandle, on_big_stack, scope, spawn, spawn_local,
 };
 pub use goroutine_local::{AccessError, LocalKey};
+pub use raddle_chan::{select, select_biased};
 pub use raddle_macros::{go, main, test};
 pub use raddle_scheduler::{
     Goexit, Goroutine, GoroutineId, PinGuard, Shutdown, blocking, current, goexit, park,

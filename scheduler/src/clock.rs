@@ -27,6 +27,12 @@ pub fn at(instant: Instant) -> u64 {
     nanos(instant.saturating_duration_since(start()))
 }
 
+/// The instant at which [`now`] says `ns`.
+#[must_use]
+pub fn instant(ns: u64) -> Instant {
+    start() + Duration::from_nanos(ns)
+}
+
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -98,10 +98,10 @@ mod surface {
     };
     pub use crate::handoff::{PinGuard, blocking, on_stack_of, pin};
     pub use crate::locals::with_local;
-    pub use crate::machine::resume;
+    pub use crate::machine::{random, resume};
     pub use crate::park::{Parker, TIMED_OUT, WOKEN, Wait, current, park, park_timeout};
     pub use crate::reason::Reason;
-    pub use crate::schedule::{checkpoint, yield_now};
+    pub use crate::schedule::{checkpoint, poll_point, yield_now};
     pub use crate::scheduler::{Runtime, Scheduler, with_current_scheduler};
     pub use crate::spawn::{Options, spawn, spawn_local, spawn_opt};
 }

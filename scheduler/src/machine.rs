@@ -39,6 +39,9 @@ pub(crate) struct Machine {
     pub(crate) tick: AtomicU64,
     /// The slice is over: the next call that may park yields.
     pub(crate) is_slice_over: AtomicBool,
+    /// Somebody here has polled for long while others waited: failing polls
+    /// yield until the monitor sees better times.
+    pub(crate) is_urgent: AtomicBool,
     /// Lost its permit while busy: counted as company.
     pub(crate) is_excess: AtomicBool,
     /// In a call that said it would block.
@@ -121,6 +124,7 @@ impl Machine {
             timers: Timers::new(),
             tick: AtomicU64::new(0),
             is_slice_over: AtomicBool::new(false),
+            is_urgent: AtomicBool::new(false),
             is_excess: AtomicBool::new(false),
             is_in_blocking_call: AtomicBool::new(false),
             homes: AtomicU64::new(0),
@@ -524,15 +528,38 @@ pub(crate) fn current_header<'a>() -> &'a Header {
     }
 }
 
+/// A number below `bound`, for choices that are to be fair; by xorshift.
+#[must_use]
+pub fn random(bound: usize) -> usize {
+    thread_local! {
+        static OUTSIDE: Cell<u64> = const { Cell::new(0x9e37_79b9_7f4a_7c15) };
+    }
+    #[inline(never)]
+    fn outside(bound: usize) -> usize {
+        OUTSIDE.with(|state| draw(state, bound))
+    }
+    match here() {
+        Some(here) => here.own().random(bound),
+        None => outside(bound),
+    }
+}
+
+/// The next number of `state`, scaled by the high half of a product: a
+/// division would take longer than all else.
+fn draw(state: &Cell<u64>, bound: usize) -> usize {
+    let mut x = state.get();
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    state.set(x);
+    let scaled = (u128::from(x) * bound.max(1) as u128) >> 64;
+    usize::try_from(scaled).unwrap_or(0)
+}
+
 impl Own {
     /// A number below `bound`, by xorshift.
     pub(crate) fn random(&self, bound: usize) -> usize {
-        let mut x = self.random.get();
-        x ^= x << 13;
-        x ^= x >> 7;
-        x ^= x << 17;
-        self.random.set(x);
-        usize::try_from(x % bound.max(1) as u64).unwrap_or(0)
+        draw(&self.random, bound)
     }
 }
 

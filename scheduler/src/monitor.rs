@@ -52,6 +52,10 @@ const FEW_EXCESS: u64 = 8;
 const BURST_MOST: usize = 64;
 /// A machine stuck so long is reported, and at each doubling.
 const REPORT_AFTER: u64 = 100_000_000;
+/// After so long on end a goroutine that polls yields at each poll, and all
+/// others of its machine do, for so long.
+const URGENT_AFTER: u64 = 100_000_000;
+const URGENT_FOR: u64 = 1_000_000_000;
 
 /// Stacks that nobody asked for during so long give their memory back.
 const TRIM_EVERY: u64 = 1_000_000_000;
@@ -128,6 +132,8 @@ struct Seen {
     cpu: u64,
     at: u64,
     reported: u64,
+    /// Until when polls on it yield.
+    urgent_until: u64,
 }
 
 struct Watch<'a> {
@@ -306,6 +312,11 @@ impl<'a> Watch<'a> {
         let before = *seen;
         seen.at = now;
         seen.cpu = cpu.unwrap_or(0);
+        if seen.urgent_until != 0 && seen.urgent_until <= now {
+            seen.urgent_until = 0;
+            // ORDER: Relaxed: a hint.
+            machine.is_urgent.store(false, Relaxed);
+        }
         if seen.tick != tick || tick.is_multiple_of(2) {
             *seen = Seen {
                 tick,
@@ -319,6 +330,11 @@ impl<'a> Watch<'a> {
         if stuck >= SLICE {
             // ORDER: Relaxed: a hint.
             machine.is_slice_over.store(true, Relaxed);
+        }
+        if stuck >= URGENT_AFTER && seen.urgent_until == 0 {
+            seen.urgent_until = now + URGENT_FOR;
+            // ORDER: Relaxed: a hint.
+            machine.is_urgent.store(true, Relaxed);
         }
         if machine.timers.earliest() <= now {
             find_work::run_timers_of(machine, now);

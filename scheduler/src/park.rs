@@ -147,16 +147,31 @@ impl Wait {
     /// caller needs a guard that takes it out of the queues it stands in. A
     /// goroutine that is unwinding already waits on for its waker.
     pub fn park(&self, reason: Reason, deadline: Option<u64>) -> u32 {
-        self.park_as(reason, deadline, Hold::Loose)
+        self.park_with(reason, deadline, Hold::Loose)
+    }
+
+    /// As `park` without a deadline, inlined for waits that are short and
+    /// many: `docs/decisions/returns.md`.
+    #[inline(always)]
+    pub fn park_inline(&self, reason: Reason) -> u32 {
+        if self.parker.header().is_none() {
+            return self.park(reason, None);
+        }
+        let header = self.own_header();
+        if park_as(header, reason, Hold::Loose) == Woken::Doomed {
+            return self.park_doomed(reason, None, None);
+        }
+        // ORDER: Acquire pairs with `settle`.
+        self.settled.load(Acquire)
     }
 
     /// As `park`, for whoever must not leave before its wakers: shutdown
     /// does not end it.
     pub fn park_firmly(&self, reason: Reason) -> u32 {
-        self.park_as(reason, None, Hold::Firm)
+        self.park_with(reason, None, Hold::Firm)
     }
 
-    fn park_as(&self, reason: Reason, deadline: Option<u64>, hold: Hold) -> u32 {
+    fn park_with(&self, reason: Reason, deadline: Option<u64>, hold: Hold) -> u32 {
         let timer = match deadline {
             Some(deadline) if self.parker.header().is_some() => {
                 if clock::now() >= deadline && self.settle(TIMED_OUT) {
@@ -166,18 +181,13 @@ impl Wait {
             }
             _ => None,
         };
-        let mut hold = hold;
-        while self.park_once(reason, deadline, hold) == Woken::Doomed {
-            if !machine::may_raise() {
-                continue;
-            }
-            if self.settle(DOOMED) {
-                cancel_timer(timer);
-                raise();
-            }
-            // Its wake is on the way.
-            hold = Hold::Firm;
+        if self.park_once(reason, deadline, hold) == Woken::Doomed {
+            return self.park_doomed(reason, deadline, timer);
         }
+        self.outcome(timer)
+    }
+
+    fn outcome(&self, timer: Timer) -> u32 {
         // ORDER: Acquire pairs with `settle`.
         let outcome = self.settled.load(Acquire);
         debug_assert_ne!(outcome, 0, "a wake of another wait ended this one");
@@ -187,12 +197,39 @@ impl Wait {
         outcome
     }
 
+    /// Shutdown woke a loose wait: unwinds if it may and comes first.
+    #[cold]
+    #[inline(never)]
+    fn park_doomed(&self, reason: Reason, deadline: Option<u64>, timer: Timer) -> u32 {
+        let mut hold = Hold::Loose;
+        loop {
+            if machine::may_raise() {
+                if self.settle(DOOMED) {
+                    cancel_timer(timer);
+                    raise();
+                }
+                // Its wake is on the way.
+                hold = Hold::Firm;
+            }
+            if self.park_once(reason, deadline, hold) == Woken::Due {
+                return self.outcome(timer);
+            }
+        }
+    }
+
+    /// The header of the caller, whose wait this must be.
+    #[inline(always)]
+    fn own_header(&self) -> &Header {
+        let header = machine::current_header();
+        if ptr::from_ref(header) as usize != self.parker.0 {
+            not_its_wait();
+        }
+        header
+    }
+
     fn park_once(&self, reason: Reason, deadline: Option<u64>, hold: Hold) -> Woken {
         if self.parker.header().is_some() {
-            if Parker::current() != self.parker {
-                crate::fatal::fatal!("parked on a wait of another's");
-            }
-            return park_goroutine(reason, hold);
+            return park_as(self.own_header(), reason, hold);
         }
         with_thread(|identity| {
             let in_time = identity.wait(deadline);
@@ -202,6 +239,11 @@ impl Wait {
         });
         Woken::Due
     }
+}
+
+#[cold]
+fn not_its_wait() -> ! {
+    crate::fatal::fatal!("parked on a wait of another's")
 }
 
 /// What a timer ends: a `Wait`, or the wait for a token.
@@ -262,7 +304,12 @@ fn raise() -> ! {
 /// code, where that is often: `docs/decisions/returns.md`.
 #[inline(always)]
 fn park_goroutine(reason: Reason, hold: Hold) -> Woken {
-    let header = machine::current_header();
+    park_as(machine::current_header(), reason, hold)
+}
+
+/// As `park_goroutine`, by a caller who knows that `header` is its own.
+#[inline(always)]
+fn park_as(header: &Header, reason: Reason, hold: Hold) -> Woken {
     if header.state.take_early_wake() {
         return Woken::Due;
     }

@@ -506,3 +506,28 @@ pub fn checkpoint() {
     }
 }
 
+/// At a poll that found nothing, and where an unbounded producer would run
+/// on: yields if the monitor has seen that others at home here, perhaps those
+/// who are polled for, have waited long behind such a loop.
+///
+/// A goroutine may hold a lock of std's in such calls, so they do not yield
+/// otherwise.
+#[inline]
+pub fn poll_point() {
+    let urgent = machine::here().is_some_and(|here| {
+        // ORDER: Relaxed: a hint of the monitor's.
+        here.is_urgent.load(Relaxed) && !here.goroutine().is_null()
+    });
+    if urgent {
+        yield_urgently();
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn yield_urgently() {
+    if thread::panicking() {
+        return;
+    }
+    leave_turn(machine::current_header());
+}

@@ -1,0 +1,407 @@
+//! A channel: the buffer and the queues of those who wait, under one lock.
+
+use crate::buffer::Buffer;
+use crate::lock::{CAN_RECV, CAN_SEND, Key, Word};
+use crate::waiter::{Deal, Node, Queue, Wakes};
+use std::cell::UnsafeCell;
+use std::ptr::NonNull;
+
+/// Which end of a channel somebody stands at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    Send,
+    Recv,
+}
+
+/// Somebody called `close`.
+pub(crate) const BY_CALL: u8 = 1;
+pub(crate) const NO_SENDERS: u8 = 2;
+pub(crate) const NO_RECEIVERS: u8 = 4;
+
+/// Rendezvous (capacity 0), bounded and unbounded channels alike.
+///
+/// Invariants, whenever the lock is free
+/// 1. While a message is available nobody waits to receive, and while there
+///    is room nobody waits to send; in a rendezvous only one side waits.
+///    Waiters whose wait has ended otherwise do not count.
+/// 2. A closed channel takes no more messages, and nobody waits at it.
+/// 3. *Kept*: a selection that won a message of the buffer, or room in it,
+///    completes later. Until then `kept_messages` of the buffer's messages
+///    count as received, and `kept_room` places as taken.
+/// 4. Whoever ended a wait under the lock pays the unpark after it.
+pub(crate) struct Channel<T> {
+    word: Word,
+    capacity: usize,
+    state: UnsafeCell<State<T>>,
+}
+
+// SAFETY: the state is used under the lock; messages move between threads.
+unsafe impl<T: Send> Send for Channel<T> {}
+// SAFETY: as above; no two threads reach one message by reference.
+unsafe impl<T: Send> Sync for Channel<T> {}
+
+struct State<T> {
+    buffer: Buffer<T>,
+    senders: Queue,
+    receivers: Queue,
+    /// Who asks when a send would not wait, and when a receive would not.
+    send_watch: Queue,
+    recv_watch: Queue,
+    kept_messages: usize,
+    kept_room: usize,
+    closed: u8,
+}
+
+/// The outcome of a try.
+pub(crate) enum Step {
+    /// The message was moved.
+    Done,
+    /// No more messages; it was not moved.
+    Closed,
+    /// It would have to wait.
+    Wait,
+    /// A selection waited and is won: it completes the move, so its node is
+    /// owed a deal and the unpark, and the caller waits for it.
+    Pair(NonNull<Node>),
+}
+
+impl<T> Channel<T> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self {
+            word: Word::new(if capacity > 0 { CAN_SEND } else { 0 }),
+            capacity,
+            state: UnsafeCell::new(State {
+                buffer: Buffer::new(capacity),
+                senders: Queue::new(),
+                receivers: Queue::new(),
+                send_watch: Queue::new(),
+                recv_watch: Queue::new(),
+                kept_messages: 0,
+                kept_room: 0,
+                closed: 0,
+            }),
+        }
+    }
+
+    pub(crate) fn word(&self) -> &Word {
+        &self.word
+    }
+
+    #[inline]
+    pub(crate) fn capacity(&self) -> usize {
+        self.capacity
+    }
+
+    /// Whether a send into it never waits.
+    #[inline]
+    pub(crate) fn is_unbounded(&self) -> bool {
+        self.capacity == usize::MAX
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> Guard<'_, T> {
+        let key = self.word.lock();
+        Guard { channel: self, key }
+    }
+
+    /// The capacity; none if there is no limit.
+    pub(crate) fn limit(&self) -> Option<usize> {
+        (self.capacity != usize::MAX).then_some(self.capacity)
+    }
+
+    /// How many messages could be received now without a sender's doing.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().available()
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.lock().is_closed()
+    }
+
+    /// Closes it for this reason; wakes all who wait. The messages are thrown
+    /// away with the last receiver. Whether the reason is new.
+    pub(crate) fn close(&self, reason: u8) -> bool {
+        let mut wakes = Wakes::none();
+        let mut guard = self.lock();
+        let state = guard.state_mut();
+        let is_new = state.closed & reason == 0;
+        state.closed |= reason;
+        state.senders.claim_all(Deal::Closed, &mut wakes);
+        state.receivers.claim_all(Deal::Closed, &mut wakes);
+        let messages = (state.closed & NO_RECEIVERS != 0).then(|| {
+            state.kept_messages = 0;
+            std::mem::replace(&mut state.buffer, Buffer::new(0))
+        });
+        guard.tell_watchers(&mut wakes);
+        drop(guard);
+        wakes.wake();
+        // Not under the lock: destructors of messages may use the channel.
+        drop(messages);
+        is_new
+    }
+}
+
+/// The lock of a channel, held.
+pub(crate) struct Guard<'a, T> {
+    channel: &'a Channel<T>,
+    key: Key,
+}
+
+impl<T> Drop for Guard<'_, T> {
+    #[inline]
+    fn drop(&mut self) {
+        let mut ready = 0;
+        if self.can_recv() {
+            ready |= CAN_RECV;
+        }
+        if self.can_send() {
+            ready |= CAN_SEND;
+        }
+        self.channel.word.unlock(&self.key, ready);
+    }
+}
+
+impl<'a, T> Guard<'a, T> {
+    /// For a lock that the caller holds, with its key.
+    pub(crate) fn of_held(channel: &'a Channel<T>, key: Key) -> Self {
+        Self { channel, key }
+    }
+
+    #[inline]
+    fn state(&self) -> &State<T> {
+        // SAFETY: the lock is held.
+        unsafe { &*self.channel.state.get() }
+    }
+
+    #[inline]
+    fn state_mut(&mut self) -> &mut State<T> {
+        // SAFETY: the lock is held, and `self` borrowed for as long.
+        unsafe { &mut *self.channel.state.get() }
+    }
+
+    #[inline]
+    pub(crate) fn is_closed(&self) -> bool {
+        self.state().closed != 0
+    }
+
+    #[inline]
+    pub(crate) fn available(&self) -> usize {
+        let state = self.state();
+        state.buffer.len() - state.kept_messages
+    }
+
+    #[inline]
+    pub(crate) fn has_room(&self) -> bool {
+        let state = self.state();
+        state.buffer.len() - state.kept_messages + state.kept_room < self.channel.capacity
+    }
+
+    #[inline]
+    pub(crate) fn can_recv(&self) -> bool {
+        self.available() > 0 || !self.state().senders.is_empty() || self.is_closed()
+    }
+
+    #[inline]
+    pub(crate) fn can_send(&self) -> bool {
+        self.has_room() || !self.state().receivers.is_empty() || self.is_closed()
+    }
+
+    /// Those who wait at `side`.
+    pub(crate) fn queue(&mut self, side: Side) -> &mut Queue {
+        match side {
+            Side::Send => &mut self.state_mut().senders,
+            Side::Recv => &mut self.state_mut().receivers,
+        }
+    }
+
+    /// Those who watch for `side` to be ready.
+    pub(crate) fn watch(&mut self, side: Side) -> &mut Queue {
+        match side {
+            Side::Send => &mut self.state_mut().send_watch,
+            Side::Recv => &mut self.state_mut().recv_watch,
+        }
+    }
+
+    /// Those whom somebody at `side` could meet.
+    pub(crate) fn partners(&mut self, side: Side) -> &mut Queue {
+        self.queue(match side {
+            Side::Send => Side::Recv,
+            Side::Recv => Side::Send,
+        })
+    }
+
+    /// Sends the message at `from`, if that needs no wait.
+    ///
+    /// # Safety
+    /// 1. A message lies at `from`; on `Done` it has been moved away.
+    #[inline]
+    pub(crate) unsafe fn try_put(&mut self, from: NonNull<T>, wakes: &mut Wakes) -> Step {
+        if self.is_closed() {
+            return Step::Closed;
+        }
+        if let Some(node) = self.state_mut().receivers.claim() {
+            // SAFETY: claimed and not unparked yet.
+            let receiver = unsafe { node.as_ref() };
+            if let Some(to) = receiver.slot::<T>() {
+                // SAFETY: 1. and the receiver's slot is empty and waits.
+                unsafe { to.copy_from_nonoverlapping(from, 1) };
+                wakes.push(receiver, Deal::Done);
+                return Step::Done;
+            }
+            if self.channel.capacity == 0 {
+                return Step::Pair(node);
+            }
+            // SAFETY: 1.
+            let message = unsafe { from.read() };
+            let state = self.state_mut();
+            state.buffer.push(message);
+            state.kept_messages += 1;
+            wakes.push(receiver, Deal::Promise);
+            return Step::Done;
+        }
+        if self.has_room() {
+            // SAFETY: 1.
+            let message = unsafe { from.read() };
+            self.state_mut().buffer.push(message);
+            self.tell_watchers(wakes);
+            return Step::Done;
+        }
+        Step::Wait
+    }
+
+    /// Receives into `to`, if that needs no wait.
+    ///
+    /// # Safety
+    /// 1. There is room for a message at `to`; on `Done` one lies there.
+    #[inline]
+    pub(crate) unsafe fn try_take(&mut self, to: NonNull<T>, wakes: &mut Wakes) -> Step {
+        if self.available() > 0
+            && let Some(message) = self.state_mut().buffer.pop()
+        {
+            // SAFETY: 1.
+            unsafe { to.write(message) };
+            if !self.state().senders.is_empty() {
+                self.match_up(wakes);
+            }
+            self.tell_watchers(wakes);
+            return Step::Done;
+        }
+        if let Some(node) = self.state_mut().senders.claim() {
+            // SAFETY: claimed and not unparked yet.
+            let sender = unsafe { node.as_ref() };
+            let Some(from) = sender.slot::<T>() else {
+                return Step::Pair(node);
+            };
+            // SAFETY: 1. and the sender's slot is full and waits.
+            unsafe { to.copy_from_nonoverlapping(from, 1) };
+            wakes.push(sender, Deal::Done);
+            return Step::Done;
+        }
+        if self.is_closed() {
+            return Step::Closed;
+        }
+        Step::Wait
+    }
+
+    /// Gives messages to those who wait for one, and room to those who wait
+    /// for that, until invariant 1 holds.
+    pub(crate) fn match_up(&mut self, wakes: &mut Wakes) {
+        loop {
+            if self.available() > 0
+                && let Some(node) = self.state_mut().receivers.claim()
+            {
+                // SAFETY: claimed and not unparked yet.
+                let receiver = unsafe { node.as_ref() };
+                let Some(to) = receiver.slot::<T>() else {
+                    self.state_mut().kept_messages += 1;
+                    wakes.push(receiver, Deal::Promise);
+                    continue;
+                };
+                if let Some(message) = self.state_mut().buffer.pop() {
+                    // SAFETY: the receiver's slot is empty and waits.
+                    unsafe { to.write(message) };
+                }
+                wakes.push(receiver, Deal::Done);
+            } else if self.has_room()
+                && let Some(node) = self.state_mut().senders.claim()
+            {
+                // SAFETY: claimed and not unparked yet.
+                let sender = unsafe { node.as_ref() };
+                let Some(from) = sender.slot::<T>() else {
+                    self.state_mut().kept_room += 1;
+                    wakes.push(sender, Deal::Promise);
+                    continue;
+                };
+                // SAFETY: the sender's slot is full and waits.
+                let message = unsafe { from.read() };
+                self.state_mut().buffer.push(message);
+                wakes.push(sender, Deal::Done);
+            } else {
+                return;
+            }
+        }
+    }
+
+    /// Something may be ready that somebody watches for.
+    #[inline]
+    pub(crate) fn tell_watchers(&mut self, wakes: &mut Wakes) {
+        let state = self.state();
+        if !state.recv_watch.is_empty() || !state.send_watch.is_empty() {
+            self.tell_them(wakes);
+        }
+    }
+
+    #[cold]
+    fn tell_them(&mut self, wakes: &mut Wakes) {
+        if self.can_recv() {
+            self.state_mut().recv_watch.claim_all(Deal::Ready, wakes);
+        }
+        if self.can_send() {
+            self.state_mut().send_watch.claim_all(Deal::Ready, wakes);
+        }
+    }
+
+    /// Keeps a message, or room for one, for a selection; if there is any.
+    pub(crate) fn keep(&mut self, side: Side) -> bool {
+        match side {
+            Side::Send if self.has_room() => self.state_mut().kept_room += 1,
+            Side::Recv if self.available() > 0 => self.state_mut().kept_messages += 1,
+            _ => return false,
+        }
+        true
+    }
+
+    /// A selection that won in the buffer has its message.
+    pub(crate) fn take_kept(&mut self, wakes: &mut Wakes) -> Option<T> {
+        let state = self.state_mut();
+        state.kept_messages -= 1;
+        let message = state.buffer.pop();
+        self.match_up(wakes);
+        self.tell_watchers(wakes);
+        message
+    }
+
+    /// A selection sends into the room it won. The message comes back if the
+    /// channel was closed meanwhile.
+    pub(crate) fn put_kept(&mut self, message: T, wakes: &mut Wakes) -> Result<(), T> {
+        self.state_mut().kept_room -= 1;
+        if self.is_closed() {
+            return Err(message);
+        }
+        self.state_mut().buffer.push(message);
+        self.match_up(wakes);
+        self.tell_watchers(wakes);
+        Ok(())
+    }
+
+    /// A selection that won in the buffer draws back.
+    pub(crate) fn give_back_kept(&mut self, side: Side, wakes: &mut Wakes) {
+        let state = self.state_mut();
+        match side {
+            Side::Send => state.kept_room -= 1,
+            Side::Recv => state.kept_messages -= 1,
+        }
+        self.match_up(wakes);
+        self.tell_watchers(wakes);
+    }
+}

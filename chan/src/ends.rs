@@ -1,0 +1,757 @@
+//! The two ends of a channel.
+
+use crate::channel::{BY_CALL, Channel, Side};
+use crate::clocks::{Clock, wait_until};
+use crate::error::{
+    RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
+};
+use crate::lock::{CAN_RECV, CAN_SEND};
+use crate::part::Part;
+use crate::select::Case;
+use crate::shared::{RECEIVERS, SENDERS, Shared};
+use crate::shim::{Reason, clock, poll_point};
+use crate::waiting::{Progress, Waiting};
+use std::fmt;
+use std::iter::FusedIterator;
+use std::panic::{RefUnwindSafe, UnwindSafe};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// The end of time, for waits.
+const NEVER: u64 = u64::MAX;
+
+/// Sends messages into a channel. Clones send into the same one.
+///
+/// The last sender to go disconnects the channel: receivers take what is
+/// left, then get errors.
+///
+/// # Examples
+/// ```
+/// let (sender, receiver) = raddle_chan::unbounded();
+/// let second = sender.clone();
+/// sender.send(1).unwrap();
+/// second.send(2).unwrap();
+/// drop((sender, second));
+/// assert_eq!(receiver.iter().collect::<Vec<_>>(), [1, 2]);
+/// ```
+///
+/// # Go
+/// `chan<- T`.
+pub struct Sender<T> {
+    /// None: one that never sends.
+    channel: Option<Shared<T, SENDERS>>,
+}
+
+/// Receives messages from a channel. Clones receive from the same one, each
+/// message goes to one of them.
+///
+/// The last receiver to go disconnects the channel: what is left is dropped,
+/// and senders get errors.
+///
+/// # Examples
+/// ```
+/// let (sender, receiver) = raddle_chan::bounded(1);
+/// sender.send("hello").unwrap();
+/// assert_eq!(receiver.recv(), Ok("hello"));
+/// ```
+///
+/// # Go
+/// `<-chan T`.
+pub struct Receiver<T> {
+    kind: Kind<T>,
+}
+
+enum Kind<T> {
+    Channel(Shared<T, RECEIVERS>),
+    /// `after`, `at`, `tick`; `T` is `Instant`, as the function proves.
+    Clock(Arc<Clock>, fn(Instant) -> T),
+    Never,
+}
+
+/// A channel that holds `capacity` messages. With 0 it is a rendezvous: a
+/// send returns once its message has been received.
+///
+/// Memory is taken as messages need it, so a great capacity costs nothing.
+///
+/// # Blocking
+/// Never.
+///
+/// # Examples
+/// ```
+/// let (sender, receiver) = raddle_chan::bounded(1);
+/// sender.send(1).unwrap();
+/// assert!(sender.try_send(2).is_err());
+/// assert_eq!(receiver.recv(), Ok(1));
+/// ```
+///
+/// # Go
+/// `make(chan T, capacity)`.
+#[must_use]
+pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+    // The greatest number stands for "no limit".
+    open(capacity.min(usize::MAX - 1))
+}
+
+/// A channel that holds any number of messages: a send never waits.
+///
+/// # Blocking
+/// Never.
+///
+/// # Examples
+/// ```
+/// let (sender, receiver) = raddle_chan::unbounded();
+/// (0..1000).for_each(|n| sender.send(n).unwrap());
+/// drop(sender);
+/// assert_eq!(receiver.into_iter().sum::<u32>(), 499_500);
+/// ```
+///
+/// # Go
+/// None: a goroutine with a slice.
+#[must_use]
+pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
+    open(usize::MAX)
+}
+
+fn open<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
+    let (sender, receiver) = crate::shared::pair(Channel::new(capacity));
+    let sender = Sender {
+        channel: Some(sender),
+    };
+    let kind = Kind::Channel(receiver);
+    (sender, Receiver { kind })
+}
+
+/// A channel with one message, the time, that comes after `duration`.
+///
+/// Needs no goroutine and no memory beyond the receiver's. A duration too
+/// long for an `Instant` never ends.
+///
+/// # Blocking
+/// Never; receiving from it does.
+///
+/// # Examples
+/// ```
+/// use std::time::Duration;
+///
+/// let (_sender, receiver) = raddle_chan::bounded::<()>(0);
+/// let in_time = raddle_chan::select! {
+///     recv(receiver) -> _ => true,
+///     recv(raddle_chan::after(Duration::from_millis(1))) -> _ => false,
+/// };
+/// assert!(!in_time);
+/// ```
+///
+/// # Go
+/// `time.After`.
+#[must_use]
+pub fn after(duration: Duration) -> Receiver<Instant> {
+    Instant::now().checked_add(duration).map_or(never(), at)
+}
+
+/// As [`after`], at the moment `when`.
+///
+/// # Blocking
+/// Never; receiving from it does.
+///
+/// # Go
+/// `time.After(time.Until(when))`.
+#[must_use]
+pub fn at(when: Instant) -> Receiver<Instant> {
+    of_clock(Clock::new(when, None))
+}
+
+/// A channel with a message, the time, every `duration`. It holds one: a
+/// receiver that is late misses some.
+///
+/// # Blocking
+/// Never; receiving from it does.
+///
+/// # Examples
+/// ```
+/// use std::time::{Duration, Instant};
+///
+/// let begin = Instant::now();
+/// let ticks = raddle_chan::tick(Duration::from_millis(2));
+/// for _ in 0..3 {
+///     ticks.recv().unwrap();
+/// }
+/// assert!(begin.elapsed() >= Duration::from_millis(6));
+/// ```
+///
+/// # Go
+/// `time.Tick`.
+#[must_use]
+pub fn tick(duration: Duration) -> Receiver<Instant> {
+    match Instant::now().checked_add(duration) {
+        Some(first) => of_clock(Clock::new(first, Some(duration))),
+        None => never(),
+    }
+}
+
+fn of_clock(clock: Clock) -> Receiver<Instant> {
+    Receiver {
+        kind: Kind::Clock(Arc::new(clock), |instant| instant),
+    }
+}
+
+/// A channel that never gives a message: for a case that is switched off.
+///
+/// # Blocking
+/// Never; receiving from it blocks for ever.
+///
+/// # Go
+/// A nil channel.
+#[must_use]
+pub const fn never<T>() -> Receiver<T> {
+    Receiver { kind: Kind::Never }
+}
+
+/// A channel that never takes a message: for a case that is switched off.
+///
+/// # Blocking
+/// Never; sending into it blocks for ever.
+///
+/// # Go
+/// A nil channel.
+#[must_use]
+pub const fn never_sender<T>() -> Sender<T> {
+    Sender { channel: None }
+}
+
+/// Has no values: messages of channels that only ever disconnect.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Never {}
+
+impl<T> Sender<T> {
+    #[inline]
+    fn channel(&self) -> Option<&Channel<T>> {
+        self.channel.as_ref().map(Shared::channel)
+    }
+
+    /// Sends `msg`.
+    ///
+    /// # Blocking
+    /// Parks while the channel is full; in a rendezvous until the message is
+    /// received.
+    ///
+    /// # Errors
+    /// The message, if the channel is closed or disconnected, also while this
+    /// waits.
+    ///
+    /// # Go
+    /// `c <- msg`, which panics on a closed channel.
+    #[inline(always)]
+    pub fn send(&self, msg: T) -> Result<(), SendError<T>> {
+        let Some(channel) = self.channel() else {
+            return nobody_takes(msg);
+        };
+        let waiting = Waiting::to_send(channel, msg);
+        match waiting.run() {
+            Progress::Done => Ok(()),
+            _ => Err(SendError(waiting.into_message())),
+        }
+    }
+
+    /// Sends `msg`, if that needs no wait.
+    ///
+    /// # Blocking
+    /// Never, but for a moment when a selection has just been won that has
+    /// not completed yet. A call that fails may yield when it is made in a
+    /// loop that keeps others of its thread waiting for 100 ms.
+    ///
+    /// # Errors
+    /// The message: the channel is full (in a rendezvous: nobody receives),
+    /// closed or disconnected.
+    ///
+    /// # Go
+    /// A `select` with `default`.
+    pub fn try_send(&self, msg: T) -> Result<(), TrySendError<T>> {
+        let Some(channel) = self.channel() else {
+            poll_point();
+            return Err(TrySendError::Full(msg));
+        };
+        if channel.word().look().is_some_and(|look| !look.can(CAN_SEND)) {
+            poll_point();
+            return Err(TrySendError::Full(msg));
+        }
+        let waiting = Waiting::to_send(channel, msg);
+        match waiting.try_now() {
+            Progress::Done => Ok(()),
+            Progress::Closed => Err(TrySendError::Disconnected(waiting.into_message())),
+            _ => {
+                poll_point();
+                Err(TrySendError::Full(waiting.into_message()))
+            }
+        }
+    }
+
+    /// As [`send`](Sender::send), for `timeout` at most.
+    ///
+    /// # Blocking
+    /// Parks. If a selection has won the message when the time is up, it
+    /// waits for that to complete.
+    ///
+    /// # Errors
+    /// The message: too late, closed or disconnected.
+    pub fn send_timeout(&self, msg: T, timeout: Duration) -> Result<(), SendTimeoutError<T>> {
+        self.send_until(msg, clock::after(timeout))
+    }
+
+    /// As [`send_timeout`](Sender::send_timeout), until `deadline`.
+    ///
+    /// # Blocking
+    /// Parks.
+    ///
+    /// # Errors
+    /// The message: too late, closed or disconnected.
+    pub fn send_deadline(&self, msg: T, deadline: Instant) -> Result<(), SendTimeoutError<T>> {
+        self.send_until(msg, clock::at(deadline))
+    }
+
+    fn send_until(&self, msg: T, deadline: u64) -> Result<(), SendTimeoutError<T>> {
+        let Some(channel) = self.channel() else {
+            wait_until(deadline, Reason::ChanSendNil);
+            return Err(SendTimeoutError::Timeout(msg));
+        };
+        let waiting = Waiting::to_send(channel, msg);
+        match waiting.run_until(deadline) {
+            Progress::Done => Ok(()),
+            Progress::Closed => Err(SendTimeoutError::Disconnected(waiting.into_message())),
+            _ => Err(SendTimeoutError::Timeout(waiting.into_message())),
+        }
+    }
+
+    /// Whether it holds no message.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether it holds as many as it can; in a rendezvous always.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        self.channel()
+            .is_none_or(|channel| channel.len() >= channel.capacity())
+    }
+
+    /// How many messages it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.channel().map_or(0, Channel::len)
+    }
+
+    /// How many it can hold; none if there is no limit.
+    #[must_use]
+    pub fn capacity(&self) -> Option<usize> {
+        self.channel().map_or(Some(0), Channel::limit)
+    }
+
+    /// Whether both send into one channel.
+    #[must_use]
+    pub fn same_channel(&self, other: &Sender<T>) -> bool {
+        match (self.channel(), other.channel()) {
+            (Some(mine), Some(theirs)) => std::ptr::eq(mine, theirs),
+            (None, None) => true,
+            _ => false,
+        }
+    }
+
+    /// Closes the channel: sends fail from here on, also those that wait;
+    /// receivers take what is left, then get errors. Whether it was this call
+    /// that closed it.
+    ///
+    /// # Blocking
+    /// Never.
+    ///
+    /// # Go
+    /// `close(c)`, which panics the second time.
+    pub fn close(&self) -> bool {
+        self.channel().is_some_and(|channel| channel.close(BY_CALL))
+    }
+
+    /// Whether sends must fail: closed, or no receiver is left.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.channel().is_some_and(Channel::is_closed)
+    }
+
+    #[inline]
+    pub(crate) fn part(&self) -> Option<&dyn Part> {
+        self.channel().map(|channel| channel as &dyn Part)
+    }
+
+    pub(crate) fn as_case(&self) -> Case<'_> {
+        self.part()
+            .map_or(Case::disabled(), |part| Case::new(part, Side::Send))
+    }
+
+    /// A selection's partner drew back: the message is sent before others.
+    pub(crate) fn send_first(&self, msg: T) -> Result<(), SendError<T>> {
+        let Some(channel) = self.channel() else {
+            return nobody_takes(msg);
+        };
+        let waiting = Waiting::to_send(channel, msg);
+        waiting.go_first();
+        match waiting.run() {
+            Progress::Done => Ok(()),
+            _ => Err(SendError(waiting.into_message())),
+        }
+    }
+
+    pub(crate) fn open_channel(&self) -> Option<&Channel<T>> {
+        self.channel()
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn nobody_takes<T>(msg: T) -> Result<(), SendError<T>> {
+    wait_until(NEVER, Reason::ChanSendNil);
+    Err(SendError(msg))
+}
+
+#[cold]
+#[inline(never)]
+fn nobody_gives() {
+    wait_until(NEVER, Reason::ChanReceiveNil);
+}
+
+impl<T> Receiver<T> {
+    /// Receives a message.
+    ///
+    /// # Blocking
+    /// Parks until there is one.
+    ///
+    /// # Errors
+    /// The channel is closed or disconnected, and empty.
+    ///
+    /// # Go
+    /// `msg, ok := <-c`.
+    #[inline(always)]
+    pub fn recv(&self) -> Result<T, RecvError> {
+        let Kind::Channel(shared) = &self.kind else {
+            return self.recv_otherwise();
+        };
+        let waiting = Waiting::to_recv(shared.channel());
+        match waiting.run() {
+            Progress::Done => Ok(waiting.into_message()),
+            _ => Err(RecvError),
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn recv_otherwise(&self) -> Result<T, RecvError> {
+        self.recv_until(NEVER).map_err(|_late| RecvError)
+    }
+
+    /// Receives a message, if there is one.
+    ///
+    /// # Blocking
+    /// Never, but for a moment when a selection has just been won that has
+    /// not completed yet. A call that fails may yield when it is made in a
+    /// loop that keeps others of its thread waiting for 100 ms.
+    ///
+    /// # Errors
+    /// The channel is empty; or closed or disconnected, and empty.
+    ///
+    /// # Go
+    /// A `select` with `default`.
+    pub fn try_recv(&self) -> Result<T, TryRecvError> {
+        let tried = match &self.kind {
+            Kind::Channel(shared) => try_take(shared.channel()),
+            Kind::Clock(clock, convert) => clock
+                .take()
+                .map(|due| convert(clock.message(due)))
+                .ok_or(TryRecvError::Empty),
+            Kind::Never => Err(TryRecvError::Empty),
+        };
+        if let Err(TryRecvError::Empty) = tried {
+            poll_point();
+        }
+        tried
+    }
+
+    /// As [`recv`](Receiver::recv), for `timeout` at most.
+    ///
+    /// # Blocking
+    /// Parks. If a selection that sends has been won when the time is up, it
+    /// waits for that to complete.
+    ///
+    /// # Errors
+    /// Too late; or closed or disconnected, and empty.
+    pub fn recv_timeout(&self, timeout: Duration) -> Result<T, RecvTimeoutError> {
+        self.recv_until(clock::after(timeout))
+    }
+
+    /// As [`recv_timeout`](Receiver::recv_timeout), until `deadline`.
+    ///
+    /// # Blocking
+    /// Parks.
+    ///
+    /// # Errors
+    /// Too late; or closed or disconnected, and empty.
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<T, RecvTimeoutError> {
+        self.recv_until(clock::at(deadline))
+    }
+
+    fn recv_until(&self, deadline: u64) -> Result<T, RecvTimeoutError> {
+        match &self.kind {
+            Kind::Channel(shared) => {
+                let waiting = Waiting::to_recv(shared.channel());
+                match waiting.run_until(deadline) {
+                    Progress::Done => Ok(waiting.into_message()),
+                    Progress::Closed => Err(RecvTimeoutError::Disconnected),
+                    _ => Err(RecvTimeoutError::Timeout),
+                }
+            }
+            Kind::Clock(clock, convert) => clock
+                .recv(deadline)
+                .map(*convert)
+                .ok_or(RecvTimeoutError::Timeout),
+            Kind::Never if deadline == NEVER => {
+                nobody_gives();
+                Err(RecvTimeoutError::Timeout)
+            }
+            Kind::Never => {
+                wait_until(deadline, Reason::ChanReceiveNil);
+                Err(RecvTimeoutError::Timeout)
+            }
+        }
+    }
+
+    /// Whether it holds no message.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Whether it holds as many as it can; in a rendezvous always.
+    #[must_use]
+    pub fn is_full(&self) -> bool {
+        match &self.kind {
+            Kind::Channel(shared) => shared.channel().len() >= shared.channel().capacity(),
+            Kind::Clock(clock, _) => clock.is_due(),
+            Kind::Never => true,
+        }
+    }
+
+    /// How many messages it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        match &self.kind {
+            Kind::Channel(shared) => shared.channel().len(),
+            Kind::Clock(clock, _) => usize::from(clock.is_due()),
+            Kind::Never => 0,
+        }
+    }
+
+    /// How many it can hold; none if there is no limit.
+    #[must_use]
+    pub fn capacity(&self) -> Option<usize> {
+        match &self.kind {
+            Kind::Channel(shared) => shared.channel().limit(),
+            Kind::Clock(..) => Some(1),
+            Kind::Never => Some(0),
+        }
+    }
+
+    /// Takes messages until the channel is closed or disconnected, and empty.
+    ///
+    /// # Blocking
+    /// `next` parks, as [`recv`](Receiver::recv).
+    ///
+    /// # Go
+    /// `for msg := range c`.
+    pub fn iter(&self) -> Iter<'_, T> {
+        Iter { receiver: self }
+    }
+
+    /// Takes the messages that are there.
+    ///
+    /// # Blocking
+    /// As [`try_recv`](Receiver::try_recv).
+    pub fn try_iter(&self) -> TryIter<'_, T> {
+        TryIter { receiver: self }
+    }
+
+    /// Whether both receive from one channel.
+    #[must_use]
+    pub fn same_channel(&self, other: &Receiver<T>) -> bool {
+        match (&self.kind, &other.kind) {
+            (Kind::Channel(mine), Kind::Channel(theirs)) => {
+                std::ptr::eq(mine.channel(), theirs.channel())
+            }
+            (Kind::Clock(mine, _), Kind::Clock(theirs, _)) => Arc::ptr_eq(mine, theirs),
+            (Kind::Never, Kind::Never) => true,
+            _ => false,
+        }
+    }
+
+    /// Whether nothing more will be sent: closed, or no sender is left. What
+    /// was sent before is still there.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        match &self.kind {
+            Kind::Channel(shared) => shared.channel().is_closed(),
+            _ => false,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn part(&self) -> Option<&dyn Part> {
+        match &self.kind {
+            Kind::Channel(shared) => Some(shared.channel()),
+            Kind::Clock(clock, _) => Some(&**clock),
+            Kind::Never => None,
+        }
+    }
+
+    pub(crate) fn as_case(&self) -> Case<'_> {
+        self.part()
+            .map_or(Case::disabled(), |part| Case::new(part, Side::Recv))
+    }
+
+    /// A selection's partner drew back: this receives before others.
+    pub(crate) fn recv_first(&self) -> Result<T, RecvError> {
+        let Kind::Channel(shared) = &self.kind else {
+            return self.recv_otherwise();
+        };
+        let waiting = Waiting::to_recv(shared.channel());
+        waiting.go_first();
+        match waiting.run() {
+            Progress::Done => Ok(waiting.into_message()),
+            _ => Err(RecvError),
+        }
+    }
+
+    pub(crate) fn open_channel(&self) -> Option<&Channel<T>> {
+        match &self.kind {
+            Kind::Channel(shared) => Some(shared.channel()),
+            _ => None,
+        }
+    }
+
+    /// The message that a clock's case took at `due`.
+    pub(crate) fn of_time(&self, due: u64) -> Result<T, RecvError> {
+        match &self.kind {
+            Kind::Clock(clock, convert) => Ok(convert(clock.message(due))),
+            _ => Err(RecvError),
+        }
+    }
+}
+
+#[inline]
+fn try_take<T>(channel: &Channel<T>) -> Result<T, TryRecvError> {
+    if channel.word().look().is_some_and(|look| !look.can(CAN_RECV)) {
+        return Err(TryRecvError::Empty);
+    }
+    let waiting = Waiting::to_recv(channel);
+    match waiting.try_now() {
+        Progress::Done => Ok(waiting.into_message()),
+        Progress::Closed => Err(TryRecvError::Disconnected),
+        _ => Err(TryRecvError::Empty),
+    }
+}
+
+impl<T> Clone for Sender<T> {
+    fn clone(&self) -> Self {
+        Self {
+            channel: self.channel.clone(),
+        }
+    }
+}
+
+impl<T> Clone for Receiver<T> {
+    fn clone(&self) -> Self {
+        let kind = match &self.kind {
+            Kind::Channel(shared) => Kind::Channel(shared.clone()),
+            Kind::Clock(clock, convert) => Kind::Clock(clock.clone(), *convert),
+            Kind::Never => Kind::Never,
+        };
+        Self { kind }
+    }
+}
+
+impl<T> fmt::Debug for Sender<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Sender { .. }")
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Receiver { .. }")
+    }
+}
+
+impl<T> UnwindSafe for Sender<T> {}
+impl<T> RefUnwindSafe for Sender<T> {}
+impl<T> UnwindSafe for Receiver<T> {}
+impl<T> RefUnwindSafe for Receiver<T> {}
+
+/// Of [`Receiver::iter`].
+#[derive(Debug)]
+pub struct Iter<'a, T> {
+    receiver: &'a Receiver<T>,
+}
+
+/// Of [`Receiver::try_iter`].
+#[derive(Debug)]
+pub struct TryIter<'a, T> {
+    receiver: &'a Receiver<T>,
+}
+
+/// Of `Receiver::into_iter`.
+#[derive(Debug)]
+pub struct IntoIter<T> {
+    receiver: Receiver<T>,
+}
+
+impl<T> Iterator for Iter<'_, T> {
+    type Item = T;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<T> {
+        self.receiver.recv().ok()
+    }
+}
+
+impl<T> FusedIterator for Iter<'_, T> {}
+
+impl<T> Iterator for TryIter<'_, T> {
+    type Item = T;
+
+    fn next(&mut self) -> Option<T> {
+        self.receiver.try_recv().ok()
+    }
+}
+
+impl<T> Iterator for IntoIter<T> {
+    type Item = T;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<T> {
+        self.receiver.recv().ok()
+    }
+}
+
+impl<T> FusedIterator for IntoIter<T> {}
+
+impl<'a, T> IntoIterator for &'a Receiver<T> {
+    type Item = T;
+    type IntoIter = Iter<'a, T>;
+
+    fn into_iter(self) -> Iter<'a, T> {
+        self.iter()
+    }
+}
+
+impl<T> IntoIterator for Receiver<T> {
+    type Item = T;
+    type IntoIter = IntoIter<T>;
+
+    fn into_iter(self) -> IntoIter<T> {
+        IntoIter { receiver: self }
+    }
+}

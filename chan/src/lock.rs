@@ -1,0 +1,118 @@
+//! A channel's lock, and what can be seen of the channel without it, as one
+//! word.
+//!
+//! ```text
+//!  63                       3          2           1         0
+//! ┌──────────────────────────┬──────────┬───────────┬────────┐
+//! │ times it was unlocked    │ can send │ can recv  │ locked │
+//! └──────────────────────────┴──────────┴───────────┴────────┘
+//! ```
+
+use crate::shim::{Acquire, AtomicU64, Relaxed, Release, sleep_thread, spin_loop, yield_thread};
+
+const LOCKED: u64 = 1;
+/// A receive would not wait. Of a selection's own partners it may say so in
+/// vain; "not ready" is always true.
+pub(crate) const CAN_RECV: u64 = 2;
+/// A send would not wait; see [`CAN_RECV`].
+pub(crate) const CAN_SEND: u64 = 4;
+const READY: u64 = CAN_RECV | CAN_SEND;
+const ONCE: u64 = 8;
+
+/// Invariants
+/// 1. Who set `LOCKED` alone changes the word, until it clears it.
+/// 2. While the word is not locked its ready bits tell the state of the
+///    channel: whoever changes that writes them as it unlocks. So one load
+///    of an unlocked word is a look at the whole channel at one moment.
+/// 3. The count grows with every unlock: two looks that find the same word,
+///    unlocked, saw the same state, and so did everyone in between.
+#[derive(Debug)]
+pub(crate) struct Word(AtomicU64);
+
+/// An unlocked word as it was seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Look(u64);
+
+impl Look {
+    pub(crate) fn can(self, bit: u64) -> bool {
+        self.0 & bit != 0
+    }
+
+    /// How often it had been unlocked.
+    pub(crate) fn count(self) -> u64 {
+        self.0 / ONCE
+    }
+}
+
+/// The right to unlock, and to what count.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Key(u64);
+
+impl Key {
+    /// For a lock that somebody else gives back.
+    pub(crate) fn none() -> Self {
+        Self(0)
+    }
+}
+
+impl Word {
+    #[cfg(not(raddle_model))]
+    pub(crate) const fn new(ready: u64) -> Self {
+        Self(AtomicU64::new(ready))
+    }
+
+    #[cfg(raddle_model)]
+    pub(crate) fn new(ready: u64) -> Self {
+        Self(AtomicU64::new(ready))
+    }
+
+    /// One look without the lock; none while somebody holds it.
+    #[inline]
+    pub(crate) fn look(&self) -> Option<Look> {
+        // ORDER: Acquire pairs with `unlock`.
+        let seen = self.0.load(Acquire);
+        (seen & LOCKED == 0).then_some(Look(seen))
+    }
+
+    #[inline]
+    pub(crate) fn lock(&self) -> Key {
+        // ORDER: Acquire pairs with `unlock`. An or, not an exchange: it
+        // needs no look before it, which would fetch the line twice.
+        if self.0.fetch_or(LOCKED, Acquire) & LOCKED != 0 {
+            self.lock_contended();
+        }
+        // ORDER: Relaxed: ours alone now (invariant 1).
+        Key(self.0.load(Relaxed) & !(LOCKED | READY))
+    }
+
+    /// Gives the lock back; `ready` are the ready bits as they are now.
+    #[inline]
+    pub(crate) fn unlock(&self, key: &Key, ready: u64) {
+        // ORDER: Release publishes the state to the next `lock` or `look`.
+        self.0.store(key.0.wrapping_add(ONCE) | ready, Release);
+    }
+
+    /// The holder needs some nanoseconds, unless its thread was interrupted.
+    /// So: spin, then let other threads run, then sleep.
+    #[cold]
+    #[inline(never)]
+    fn lock_contended(&self) {
+        let mut round = 0;
+        loop {
+            // ORDER: Relaxed: the or decides.
+            while self.0.load(Relaxed) & LOCKED != 0 {
+                match round {
+                    0..6 => (0..1 << round).for_each(|_| spin_loop()),
+                    6..40 => yield_thread(),
+                    _ => sleep_thread(),
+                }
+                round += 1;
+            }
+            // ORDER: Acquire: as in `lock`.
+            if self.0.fetch_or(LOCKED, Acquire) & LOCKED == 0 {
+                return;
+            }
+        }
+    }
+}

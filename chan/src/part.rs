@@ -1,0 +1,268 @@
+//! A channel as a selection sees it: without its messages' type.
+
+use crate::channel::{Channel, Guard, Side};
+use crate::lock::{CAN_RECV, CAN_SEND, Key, Word};
+use crate::meeting::Meeting;
+use crate::shim::{Wait, clock};
+use crate::waiter::{Deal, Node, Wakes};
+use std::mem::ManuallyDrop;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+/// What one look at a case showed.
+#[derive(Clone, Copy)]
+pub(crate) struct Seen {
+    /// It may be ready; when not, it was not at that moment.
+    pub(crate) may_be_ready: bool,
+    /// Grows with each change of the channel; none while it was changing.
+    pub(crate) stamp: Option<u64>,
+}
+
+/// What became of a try to stand in a channel's queue.
+pub(crate) enum Enlisted {
+    In,
+    /// The case is ready, and the selection has settled itself for it.
+    Won(Deal),
+    /// The selection has settled itself in vain: what looked ready was not.
+    Again,
+    /// Another case has won already.
+    Lost,
+}
+
+/// What a selection settles its own wait with.
+pub(crate) const BY_ITSELF: u32 = u32::MAX;
+
+/// What the selection wants of its cases.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Goal {
+    /// One of them started.
+    Start,
+    /// To know one that is ready.
+    Know,
+}
+
+/// One side's view of a channel. `start` and its kin are called by a
+/// selection that nobody else can choose: one that stands in no queue, or has
+/// settled its own wait.
+pub(crate) trait Part {
+    fn seen(&self, side: Side) -> Seen;
+    /// Wins the case, if it is ready.
+    fn start(&self, side: Side, goal: Goal) -> Option<Deal>;
+    /// Stands in the queue unless the case is ready.
+    ///
+    /// # Safety
+    /// 1. The node does not move, and `withdraw` comes before it goes.
+    unsafe fn enlist(&self, side: Side, goal: Goal, node: &Node, own: &Wait) -> Enlisted;
+    fn withdraw(&self, side: Side, goal: Goal, node: &Node);
+    /// A case that was won is not completed.
+    fn give_back(&self, side: Side, deal: Deal);
+    /// When it is ready by itself; the end of time if never.
+    fn due(&self) -> u64 {
+        u64::MAX
+    }
+    /// Its lock; none if it needs none.
+    fn word(&self) -> Option<&Word> {
+        None
+    }
+    /// As `start`, under the lock.
+    ///
+    /// # Safety
+    /// 1. The caller holds the lock of `word`, if there is one.
+    unsafe fn start_held(&self, side: Side, goal: Goal, wakes: &mut Wakes) -> Option<Deal>;
+    /// As `enlist` of a case that is not ready, under the lock.
+    ///
+    /// # Safety
+    /// 1. As `start_held`. 2. As `enlist`.
+    unsafe fn enlist_held(&self, side: Side, goal: Goal, node: &Node, wakes: &mut Wakes);
+    /// Gives back the lock.
+    ///
+    /// # Safety
+    /// 1. The caller holds the lock, and `key` is its key.
+    unsafe fn unlock(&self, key: Key);
+}
+
+fn bit(side: Side) -> u64 {
+    match side {
+        Side::Send => CAN_SEND,
+        Side::Recv => CAN_RECV,
+    }
+}
+
+impl<T> Guard<'_, T> {
+    /// Whether a selection whose wait is `own` would not wait at `side`.
+    fn is_ready_for(&mut self, side: Side, own: Option<&Wait>) -> bool {
+        let buffered = match side {
+            Side::Send => self.has_room(),
+            Side::Recv => self.available() > 0,
+        };
+        buffered
+            || self.is_closed()
+            || self.partners(side).has_partner(own)
+    }
+
+    /// Wins the case, if it is ready.
+    fn win(&mut self, side: Side, wakes: &mut Wakes) -> Option<Deal> {
+        if side == Side::Send && self.is_closed() {
+            return Some(Deal::Closed);
+        }
+        if self.keep(side) {
+            self.match_up(wakes);
+            return Some(Deal::Promise);
+        }
+        if let Some(node) = self.partners(side).claim() {
+            // SAFETY: claimed and not unparked yet.
+            let partner = unsafe { node.as_ref() };
+            if partner.slot::<T>().is_some() {
+                // It stays parked until the selection is completed.
+                return Some(Deal::Peer(node));
+            }
+            let meeting = Arc::new(Meeting::<T>::new());
+            let ours = into_deal(meeting.clone());
+            wakes.push(partner, into_deal(meeting));
+            return Some(ours);
+        }
+        self.is_closed().then_some(Deal::Closed)
+    }
+}
+
+fn into_deal<T>(meeting: Arc<Meeting<T>>) -> Deal {
+    let raw = Arc::into_raw(meeting).cast_mut().cast::<()>();
+    NonNull::new(raw).map_or(Deal::Retry, Deal::Meeting)
+}
+
+/// The meeting of a deal.
+///
+/// # Safety
+/// 1. The deal was made at a channel of `T`, and is used up by this.
+pub(crate) unsafe fn meeting_of<T>(raw: NonNull<()>) -> Arc<Meeting<T>> {
+    // SAFETY: 1. `into_deal` made it so.
+    unsafe { Arc::from_raw(raw.as_ptr().cast::<Meeting<T>>()) }
+}
+
+impl<T> Channel<T> {
+    /// The channel while the caller holds its lock; not unlocked by this.
+    ///
+    /// # Safety
+    /// 1. The caller holds the lock, and no other guard of it is in use.
+    unsafe fn held(&self) -> ManuallyDrop<Guard<'_, T>> {
+        ManuallyDrop::new(Guard::of_held(self, Key::none()))
+    }
+}
+
+impl<T> Part for Channel<T> {
+    #[inline]
+    fn seen(&self, side: Side) -> Seen {
+        match Channel::word(self).look() {
+            Some(look) => Seen {
+                may_be_ready: look.can(bit(side)),
+                stamp: Some(look.count()),
+            },
+            None => Seen {
+                may_be_ready: true,
+                stamp: None,
+            },
+        }
+    }
+
+    fn start(&self, side: Side, goal: Goal) -> Option<Deal> {
+        let mut wakes = Wakes::none();
+        let mut guard = self.lock();
+        let deal = match goal {
+            Goal::Start => guard.win(side, &mut wakes),
+            Goal::Know => guard.is_ready_for(side, None).then_some(Deal::Ready),
+        };
+        drop(guard);
+        wakes.wake();
+        deal
+    }
+
+    unsafe fn enlist(&self, side: Side, goal: Goal, node: &Node, own: &Wait) -> Enlisted {
+        let mut wakes = Wakes::none();
+        let mut guard = self.lock();
+        let enlisted = if !guard.is_ready_for(side, Some(own)) {
+            // SAFETY: 1. the lock is held. 2. the caller's promise.
+            unsafe { self.enlist_held(side, goal, node, &mut wakes) };
+            Enlisted::In
+        } else if !own.settle(BY_ITSELF) {
+            Enlisted::Lost
+        } else {
+            let deal = match goal {
+                Goal::Start => guard.win(side, &mut wakes),
+                Goal::Know => Some(Deal::Ready),
+            };
+            deal.map_or(Enlisted::Again, Enlisted::Won)
+        };
+        drop(guard);
+        wakes.wake();
+        enlisted
+    }
+
+    fn withdraw(&self, side: Side, goal: Goal, node: &Node) {
+        let mut guard = self.lock();
+        if node.is_in() {
+            match goal {
+                Goal::Start => guard.queue(side).remove(node),
+                Goal::Know => guard.watch(side).remove(node),
+            }
+        }
+    }
+
+    fn give_back(&self, side: Side, deal: Deal) {
+        match deal {
+            Deal::Promise => {
+                let mut wakes = Wakes::none();
+                self.lock().give_back_kept(side, &mut wakes);
+                wakes.wake();
+            }
+            Deal::Peer(node) => {
+                // SAFETY: it is parked until its deal is made and paid.
+                let peer = unsafe { node.as_ref() };
+                peer.deal.set(Deal::Retry);
+                // SAFETY: 1. claimed for this selection, and paid here alone.
+                unsafe { peer.unpark() };
+            }
+            Deal::Meeting(raw) => {
+                // SAFETY: 1. made at this channel; it is used up here.
+                let meeting = unsafe { meeting_of::<T>(raw) };
+                meeting.draw_back(side == Side::Send);
+            }
+            _ => {}
+        }
+    }
+
+    fn word(&self) -> Option<&Word> {
+        Some(Channel::word(self))
+    }
+
+    unsafe fn start_held(&self, side: Side, goal: Goal, wakes: &mut Wakes) -> Option<Deal> {
+        // SAFETY: 1. the caller's promise.
+        let mut guard = unsafe { self.held() };
+        match goal {
+            Goal::Start => guard.win(side, wakes),
+            Goal::Know => guard.is_ready_for(side, None).then_some(Deal::Ready),
+        }
+    }
+
+    unsafe fn enlist_held(&self, side: Side, goal: Goal, node: &Node, wakes: &mut Wakes) {
+        // SAFETY: 1. the caller's promise.
+        let mut guard = unsafe { self.held() };
+        match goal {
+            Goal::Start => {
+                // SAFETY: 1. the caller's 2.
+                unsafe { guard.queue(side).push(node) };
+                guard.tell_watchers(wakes);
+            }
+            // SAFETY: 1. the caller's 2.
+            Goal::Know => unsafe { guard.watch(side).push(node) },
+        }
+    }
+
+    unsafe fn unlock(&self, key: Key) {
+        drop(Guard::of_held(self, key));
+    }
+}
+
+/// Whether the clock says that `due` has come.
+pub(crate) fn has_come(due: u64) -> bool {
+    due != u64::MAX && due <= clock::now()
+}

@@ -1,0 +1,273 @@
+//! A goroutine or thread that waits at a channel, and queues of them.
+
+use crate::shim::{WOKEN, Wait};
+use std::cell::Cell;
+use std::marker::PhantomPinned;
+use std::ptr::{self, NonNull};
+
+/// What the one who ended a wait has arranged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deal {
+    /// Nothing yet.
+    Open,
+    /// The message has been moved.
+    Done,
+    /// The channel is closed; nothing was moved.
+    Closed,
+    /// The partner, a selection, drew back: again, at the front.
+    Retry,
+    /// To a selection: a message in the buffer, or room there, is kept.
+    Promise,
+    /// To a selection: the partner is parked until it is completed. Its node.
+    Peer(NonNull<Node>),
+    /// To a selection: the partner is one too. An `Arc` of their meeting.
+    Meeting(NonNull<()>),
+    /// To a selection: the time came. Nanoseconds of `clock::now`.
+    Time(u64),
+    /// To a selection that asks which case is ready: this one was.
+    Ready,
+}
+
+/// A waiter at one side of one channel, on the stack of who waits.
+///
+/// Invariants
+/// 1. While it is in a queue its owner does not leave: the owner takes it out
+///    under the lock first. Who takes it out and settles its wait may use it
+///    up to the unpark it owes.
+/// 2. `previous`, `next` and `is_in` are used under the lock of the channel;
+///    `next` of a node taken out and settled by who did that.
+/// 3. `deal` is written by who settled the wait, before the unpark, and read
+///    by the owner after it.
+/// 4. `slot`, of a plain waiter, is the place of its message: full in a
+///    sender's node, empty in a receiver's, until who settled it moves it.
+#[derive(Debug)]
+pub(crate) struct Node {
+    wait: Cell<*const Wait>,
+    slot: Cell<*mut ()>,
+    pub(crate) deal: Cell<Deal>,
+    previous: Cell<*const Node>,
+    next: Cell<*const Node>,
+    case: Cell<u32>,
+    is_in: Cell<bool>,
+    _pinned: PhantomPinned,
+}
+
+impl Node {
+    pub(crate) const fn new() -> Self {
+        Self {
+            wait: Cell::new(ptr::null()),
+            slot: Cell::new(ptr::null_mut()),
+            deal: Cell::new(Deal::Open),
+            previous: Cell::new(ptr::null()),
+            next: Cell::new(ptr::null()),
+            case: Cell::new(0),
+            is_in: Cell::new(false),
+            _pinned: PhantomPinned,
+        }
+    }
+
+    /// For a plain waiter, whose message lies, or will lie, at `slot`.
+    #[inline]
+    pub(crate) fn prepare(&self, wait: &Wait, slot: *mut ()) {
+        self.wait.set(wait);
+        self.slot.set(slot);
+        self.deal.set(Deal::Open);
+    }
+
+    /// For case number `case` of a selection.
+    pub(crate) fn prepare_case(&self, wait: &Wait, case: u32) {
+        self.wait.set(wait);
+        self.case.set(case);
+        self.deal.set(Deal::Open);
+    }
+
+    /// The place of a plain waiter's message; none in a selection.
+    #[inline]
+    pub(crate) fn slot<T>(&self) -> Option<NonNull<T>> {
+        NonNull::new(self.slot.get().cast())
+    }
+
+    pub(crate) fn is_in(&self) -> bool {
+        self.is_in.get()
+    }
+
+    /// # Safety
+    /// 1. The node is in a queue, or settled and not unparked yet.
+    #[inline]
+    unsafe fn wait(&self) -> &Wait {
+        // SAFETY: 1. its owner is still there, and its wait with it.
+        unsafe { &*self.wait.get() }
+    }
+
+    /// Pays what a won settlement owes; the node may be gone afterwards.
+    ///
+    /// # Safety
+    /// 1. The caller settled it, and calls this once.
+    #[inline]
+    pub(crate) unsafe fn unpark(&self) {
+        // SAFETY: 1. settled and not unparked yet.
+        let wait = unsafe { self.wait() };
+        // SAFETY: 1.
+        unsafe { wait.unpark() };
+    }
+
+    /// What its wait ends with when this node's case comes true.
+    fn outcome(&self) -> u32 {
+        WOKEN + self.case.get()
+    }
+}
+
+/// Nodes in order of their coming; used under the channel's lock alone.
+#[derive(Debug)]
+pub(crate) struct Queue {
+    first: *const Node,
+    last: *const Node,
+}
+
+// SAFETY: nodes are reached under the lock; see `Node`'s invariants.
+unsafe impl Send for Queue {}
+
+impl Queue {
+    pub(crate) const fn new() -> Self {
+        Self {
+            first: ptr::null(),
+            last: ptr::null(),
+        }
+    }
+
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_null()
+    }
+
+    /// # Safety
+    /// 1. The node does not move, and its owner takes it out before it goes.
+    #[inline]
+    pub(crate) unsafe fn push(&mut self, node: &Node) {
+        node.previous.set(self.last);
+        node.next.set(ptr::null());
+        node.is_in.set(true);
+        // SAFETY: invariant 1 of `Node`.
+        match unsafe { self.last.as_ref() } {
+            Some(last) => last.next.set(node),
+            None => self.first = node,
+        }
+        self.last = node;
+    }
+
+    /// As `push`, before all others.
+    ///
+    /// # Safety
+    /// 1. As `push`.
+    pub(crate) unsafe fn push_front(&mut self, node: &Node) {
+        node.previous.set(ptr::null());
+        node.next.set(self.first);
+        node.is_in.set(true);
+        // SAFETY: invariant 1 of `Node`.
+        match unsafe { self.first.as_ref() } {
+            Some(first) => first.previous.set(node),
+            None => self.last = node,
+        }
+        self.first = node;
+    }
+
+    /// Takes `node`, which is in, out.
+    #[inline]
+    pub(crate) fn remove(&mut self, node: &Node) {
+        node.is_in.set(false);
+        let (previous, next) = (node.previous.get(), node.next.get());
+        // SAFETY: invariant 1 of `Node`.
+        match unsafe { previous.as_ref() } {
+            Some(previous) => previous.next.set(next),
+            None => self.first = next,
+        }
+        // SAFETY: invariant 1 of `Node`.
+        match unsafe { next.as_ref() } {
+            Some(next) => next.previous.set(previous),
+            None => self.last = previous,
+        }
+    }
+
+    /// Takes the first out whose wait has not ended otherwise, and settles
+    /// it: the caller owes it a deal and the unpark.
+    #[inline]
+    pub(crate) fn claim(&mut self) -> Option<NonNull<Node>> {
+        loop {
+            // SAFETY: invariant 1 of `Node`.
+            let node = unsafe { self.first.as_ref() }?;
+            self.remove(node);
+            // SAFETY: 1. it was in the queue, and the lock is held.
+            if unsafe { node.wait() }.settle(node.outcome()) {
+                return Some(NonNull::from(node));
+            }
+        }
+    }
+
+    /// Whether somebody is in it whose wait has not ended and is not `own`.
+    pub(crate) fn has_partner(&self, own: Option<&Wait>) -> bool {
+        let own = own.map_or(ptr::null(), ptr::from_ref);
+        let mut at = self.first;
+        // SAFETY: invariant 1 of `Node`.
+        while let Some(node) = unsafe { at.as_ref() } {
+            // SAFETY: 1. it is in the queue.
+            let wait = unsafe { node.wait() };
+            if !ptr::eq(wait, own) && !wait.is_settled() {
+                return true;
+            }
+            at = node.next.get();
+        }
+        false
+    }
+
+    /// Claims all, each with this deal.
+    pub(crate) fn claim_all(&mut self, deal: Deal, wakes: &mut Wakes) {
+        while let Some(node) = self.claim() {
+            // SAFETY: claimed and not unparked yet.
+            wakes.push(unsafe { node.as_ref() }, deal);
+        }
+    }
+}
+
+/// Waiters that have been settled, to be unparked after the lock.
+#[derive(Debug)]
+#[must_use = "they are owed their unparks"]
+pub(crate) struct Wakes {
+    first: *const Node,
+    last: *const Node,
+}
+
+impl Wakes {
+    #[inline]
+    pub(crate) const fn none() -> Self {
+        Self {
+            first: ptr::null(),
+            last: ptr::null(),
+        }
+    }
+
+    /// A claimed node and what was arranged for it.
+    #[inline]
+    pub(crate) fn push(&mut self, node: &Node, deal: Deal) {
+        node.deal.set(deal);
+        node.next.set(ptr::null());
+        // SAFETY: claimed and not unparked yet.
+        match unsafe { self.last.as_ref() } {
+            Some(last) => last.next.set(node),
+            None => self.first = node,
+        }
+        self.last = node;
+    }
+
+    /// Unparks them in order; not under a lock.
+    #[inline]
+    pub(crate) fn wake(self) {
+        let mut at = self.first;
+        // SAFETY: claimed and not unparked yet.
+        while let Some(node) = unsafe { at.as_ref() } {
+            // Read first: once unparked it may be gone.
+            at = node.next.get();
+            // SAFETY: 1. claimed by who pushed it; each is unparked once.
+            unsafe { node.unpark() };
+        }
+    }
+}

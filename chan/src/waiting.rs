@@ -1,0 +1,311 @@
+//! One plain send or receive: tried, waited for, taken back.
+
+use crate::channel::{Channel, Guard, Side, Step};
+use crate::shim::{Reason, WOKEN, Wait, checkpoint, poll_point};
+use crate::waiter::{Deal, Node, Wakes};
+use std::cell::{Cell, UnsafeCell};
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ptr::NonNull;
+
+/// How far it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Progress {
+    Done,
+    Closed,
+    /// It stands in the queue: park, then `resume`.
+    Parks,
+    /// It was not to wait, or not longer.
+    Late,
+}
+
+/// A message on its way between the caller and a channel, on the caller's
+/// stack.
+///
+/// Invariants
+/// 1. Once it stands in a queue it does not move, and its `Drop` takes it out.
+/// 2. `is_full` says whether `slot` holds a message that is ours to drop. For
+///    as long as it is in a queue, who claims it decides over the slot.
+pub(crate) struct Waiting<'a, T> {
+    channel: &'a Channel<T>,
+    side: Side,
+    is_full: Cell<bool>,
+    is_queued: Cell<bool>,
+    /// A partner drew back: next time to the front of the queue.
+    is_first: Cell<bool>,
+    node: UnsafeCell<MaybeUninit<Node>>,
+    wait: UnsafeCell<MaybeUninit<Wait>>,
+    slot: UnsafeCell<MaybeUninit<T>>,
+}
+
+impl<'a, T> Waiting<'a, T> {
+    #[inline(always)]
+    pub(crate) fn to_send(channel: &'a Channel<T>, message: T) -> Self {
+        Self {
+            channel,
+            side: Side::Send,
+            is_full: Cell::new(true),
+            is_queued: Cell::new(false),
+            is_first: Cell::new(false),
+            node: UnsafeCell::new(MaybeUninit::uninit()),
+            wait: UnsafeCell::new(MaybeUninit::uninit()),
+            slot: UnsafeCell::new(MaybeUninit::new(message)),
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn to_recv(channel: &'a Channel<T>) -> Self {
+        Self {
+            channel,
+            side: Side::Recv,
+            is_full: Cell::new(false),
+            is_queued: Cell::new(false),
+            is_first: Cell::new(false),
+            node: UnsafeCell::new(MaybeUninit::uninit()),
+            wait: UnsafeCell::new(MaybeUninit::uninit()),
+            slot: UnsafeCell::new(MaybeUninit::uninit()),
+        }
+    }
+
+    /// From now on before all others in the queue.
+    pub(crate) fn go_first(&self) {
+        self.is_first.set(true);
+    }
+
+    fn slot(&self) -> NonNull<T> {
+        // SAFETY: the address of a field is not null.
+        unsafe { NonNull::new_unchecked(self.slot.get().cast::<T>()) }
+    }
+
+    /// The message: sent in vain, or received.
+    #[inline(always)]
+    pub(crate) fn into_message(self) -> T {
+        debug_assert!(self.is_full.get(), "no message to take");
+        let this = ManuallyDrop::new(self);
+        // SAFETY: it is full, and not used again.
+        unsafe { this.slot().read() }
+    }
+
+    fn step(&self, guard: &mut Guard<'_, T>, wakes: &mut Wakes) -> Step {
+        match self.side {
+            // SAFETY: 1. a sender's slot is full until `Done`.
+            Side::Send => unsafe { guard.try_put(self.slot(), wakes) },
+            // SAFETY: 1. a receiver's slot is empty until `Done`.
+            Side::Recv => unsafe { guard.try_take(self.slot(), wakes) },
+        }
+    }
+
+    #[inline]
+    fn moved(&self) -> Progress {
+        self.is_full.set(self.side == Side::Recv);
+        Progress::Done
+    }
+
+    /// Tries once; may wait for a selection that has been won but not
+    /// completed.
+    pub(crate) fn try_now(&self) -> Progress {
+        loop {
+            let mut wakes = Wakes::none();
+            let mut guard = self.channel.lock();
+            let step = self.step(&mut guard, &mut wakes);
+            match step {
+                Step::Pair(partner) => {
+                    if let Some(progress) = self.pair(guard, partner, wakes) {
+                        return progress;
+                    }
+                }
+                Step::Done => {
+                    drop(guard);
+                    wakes.wake();
+                    return self.moved();
+                }
+                Step::Closed => return Progress::Closed,
+                Step::Wait => return Progress::Late,
+            }
+        }
+    }
+
+    /// Tries, and if it must wait, stands in the queue when this returns.
+    ///
+    /// Not inlined, as `resume`: so the code around the park is short where
+    /// it is inlined.
+    #[inline(never)]
+    pub(crate) fn begin(&self) -> Progress {
+        if self.side == Side::Send && self.channel.is_unbounded() {
+            // It never waits, so its caller may hold a lock.
+            poll_point();
+        } else {
+            checkpoint();
+        }
+        loop {
+            let mut wakes = Wakes::none();
+            let mut guard = self.channel.lock();
+            let step = self.step(&mut guard, &mut wakes);
+            match step {
+                Step::Done => {
+                    drop(guard);
+                    wakes.wake();
+                    return self.moved();
+                }
+                Step::Wait => {
+                    self.enqueue(&mut guard, &mut wakes);
+                    drop(guard);
+                    wakes.wake();
+                    return Progress::Parks;
+                }
+                Step::Closed => return Progress::Closed,
+                Step::Pair(partner) => {
+                    if let Some(progress) = self.pair(guard, partner, wakes) {
+                        return progress;
+                    }
+                }
+            }
+        }
+    }
+
+    /// The node and the wait, made now.
+    #[inline]
+    fn prepare(&self) -> &Node {
+        // SAFETY: not in use: it stands in no queue.
+        let wait = unsafe { &mut *self.wait.get() }.write(Wait::new());
+        // SAFETY: as above.
+        let node = unsafe { &mut *self.node.get() }.write(Node::new());
+        node.prepare(wait, self.slot().as_ptr().cast());
+        node
+    }
+
+    #[inline]
+    fn enqueue(&self, guard: &mut Guard<'_, T>, wakes: &mut Wakes) {
+        let node = self.prepare();
+        self.is_queued.set(true);
+        let queue = guard.queue(self.side);
+        if self.is_first.get() {
+            // SAFETY: 1. invariant 1.
+            unsafe { queue.push_front(node) };
+        } else {
+            // SAFETY: 1. invariant 1.
+            unsafe { queue.push(node) };
+        }
+        guard.tell_watchers(wakes);
+    }
+
+    fn node(&self) -> &Node {
+        debug_assert!(self.is_queued.get(), "no node");
+        // SAFETY: written by `prepare`, which came first.
+        unsafe { (*self.node.get()).assume_init_ref() }
+    }
+
+    fn wait(&self) -> &Wait {
+        debug_assert!(self.is_queued.get(), "no wait");
+        // SAFETY: written by `prepare`, which came first.
+        unsafe { (*self.wait.get()).assume_init_ref() }
+    }
+
+    fn reason(&self) -> Reason {
+        match self.side {
+            Side::Send => Reason::ChanSend,
+            Side::Recv => Reason::ChanReceive,
+        }
+    }
+
+    /// Parks; `resume` with what it returns.
+    #[inline(always)]
+    pub(crate) fn park(&self) -> u32 {
+        self.wait().park_inline(self.reason())
+    }
+
+    /// As `park`, until `deadline` at most.
+    pub(crate) fn park_until(&self, deadline: u64) -> u32 {
+        self.wait().park(self.reason(), Some(deadline))
+    }
+
+    /// After the park.
+    #[inline(never)]
+    pub(crate) fn resume(&self, outcome: u32) -> Progress {
+        if outcome == WOKEN {
+            self.is_queued.set(false);
+            // SAFETY: written by `prepare`; nobody else has it any more.
+            match unsafe { (*self.node.get()).assume_init_ref() }.deal.get() {
+                Deal::Done => self.moved(),
+                Deal::Closed => Progress::Closed,
+                _ => {
+                    self.go_first();
+                    self.begin()
+                }
+            }
+        } else {
+            self.leave();
+            Progress::Late
+        }
+    }
+
+    /// All of it, until `deadline` at most.
+    pub(crate) fn run_until(&self, deadline: u64) -> Progress {
+        let mut progress = self.begin();
+        while progress == Progress::Parks {
+            progress = self.resume(self.park_until(deadline));
+        }
+        progress
+    }
+
+    /// All of it, inlined where it parks: `docs/decisions/returns.md`.
+    #[inline(always)]
+    pub(crate) fn run(&self) -> Progress {
+        let mut progress = self.begin();
+        while progress == Progress::Parks {
+            progress = self.resume(self.park());
+        }
+        progress
+    }
+
+    /// Waits for the selection that owns `partner` to complete the move, or
+    /// to draw back: then none. Whatever comes, as the selection knows where
+    /// our message lies.
+    #[cold]
+    #[inline(never)]
+    fn pair(
+        &self,
+        guard: Guard<'_, T>,
+        partner: NonNull<Node>,
+        mut wakes: Wakes,
+    ) -> Option<Progress> {
+        let node = self.prepare();
+        // SAFETY: claimed and not unparked yet.
+        wakes.push(unsafe { partner.as_ref() }, Deal::Peer(NonNull::from(node)));
+        drop(guard);
+        wakes.wake();
+        // SAFETY: written by `prepare`.
+        let wait = unsafe { (*self.wait.get()).assume_init_ref() };
+        let _woken = wait.park_firmly(self.reason());
+        match node.deal.get() {
+            Deal::Done => Some(self.moved()),
+            _ => {
+                self.go_first();
+                None
+            }
+        }
+    }
+
+    /// Out of the queue, if it is still there.
+    fn leave(&self) {
+        let node = self.node();
+        let mut guard = self.channel.lock();
+        if node.is_in() {
+            guard.queue(self.side).remove(node);
+        }
+        drop(guard);
+        self.is_queued.set(false);
+    }
+}
+
+impl<T> Drop for Waiting<'_, T> {
+    #[inline(always)]
+    fn drop(&mut self) {
+        if self.is_queued.get() {
+            self.leave();
+        }
+        if self.is_full.get() {
+            // SAFETY: it is full, and not used again.
+            unsafe { self.slot().drop_in_place() };
+        }
+    }
+}
