@@ -27,6 +27,12 @@
 //! | `roll` | every goroutine that has begun |
 //! | `scheduler` | what machines share; start and end |
 //! | `config`, `reason`, `trace`, `fatal`, `shim` | what all stand on |
+//! | `model` | what models of other crates stand on, under `--cfg raddle_model` |
+
+#![cfg_attr(
+    raddle_model,
+    allow(dead_code, reason = "a model build compiles a part of the rooms")
+)]
 
 // Rooms that hold a protocol compile under the model checker too.
 mod idle;
@@ -35,12 +41,18 @@ mod inbox;
 #[cfg_attr(all(test, raddle_model), allow(unsafe_code))]
 mod next_slot;
 mod processor;
+mod reason;
 mod shim;
 #[cfg_attr(all(test, raddle_model), allow(unsafe_code))]
 mod state;
 mod token;
 
 mod fatal;
+
+/// What models of other crates' protocols stand on.
+#[cfg(raddle_model)]
+#[allow(unsafe_code)]
+pub mod model;
 
 macro_rules! rooms {
     ($($(#[$attribute:meta])* $visibility:vis mod $name:ident;)*) => {
@@ -72,7 +84,6 @@ rooms! {
     mod overflow;
     #[allow(unsafe_code)]
     mod park;
-    mod reason;
     #[allow(unsafe_code)]
     mod roll;
     mod run_queue;

@@ -14,6 +14,7 @@ mod origin {
 }
 
 #[cfg(raddle_model)]
+#[allow(unused_imports, reason = "a model build compiles a part of the rooms")]
 mod origin {
     pub(crate) use loom::sync::atomic::{
         AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, AtomicUsize, fence,
@@ -36,7 +37,7 @@ pub(crate) mod fixed {
 /// A lock for a few instructions. Nothing of ours panics while holding one,
 /// so a poisoned lock is not told apart from a sound one.
 #[derive(Debug, Default)]
-pub(crate) struct Mutex<T>(MutexOrigin<T>);
+pub struct Mutex<T>(MutexOrigin<T>);
 
 #[cfg(not(raddle_model))]
 type MutexOrigin<T> = std::sync::Mutex<T>;
@@ -45,7 +46,8 @@ type MutexOrigin<T> = loom::sync::Mutex<T>;
 #[cfg(not(raddle_model))]
 pub(crate) type MutexGuard<'a, T> = std::sync::MutexGuard<'a, T>;
 #[cfg(raddle_model)]
-pub(crate) type MutexGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
+/// Held while it lives.
+pub type MutexGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
 
 impl<T> Mutex<T> {
     #[cfg(not(raddle_model))]
@@ -53,12 +55,14 @@ impl<T> Mutex<T> {
         Self(MutexOrigin::new(value))
     }
 
+    /// A free lock.
     #[cfg(raddle_model)]
-    pub(crate) fn new(value: T) -> Self {
+    pub fn new(value: T) -> Self {
         Self(MutexOrigin::new(value))
     }
 
-    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+    /// Waits for the lock and takes it.
+    pub fn lock(&self) -> MutexGuard<'_, T> {
         self.0
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
@@ -67,10 +71,4 @@ impl<T> Mutex<T> {
 
 /// Runs `f` under the model checker, in every order of its threads.
 #[cfg(all(test, raddle_model))]
-pub(crate) fn model(f: impl Fn() + Sync + Send + 'static) {
-    let mut builder = loom::model::Builder::new();
-    if builder.preemption_bound.is_none() {
-        builder.preemption_bound = Some(3);
-    }
-    builder.check(f);
-}
+pub(crate) use crate::model::model;
