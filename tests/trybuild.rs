@@ -6,6 +6,7 @@
 fn accepted() {
     let cases = trybuild::TestCases::new();
     for name in [
+        "select_forms",
         "go_calls",
         "go_methods",
         "go_closures",

@@ -80,7 +80,8 @@ impl<T> Blocks<T> {
         }
         if self.last.len() == BLOCK {
             let empty = std::mem::take(&mut self.spare);
-            self.full.push_back(std::mem::replace(&mut self.last, empty));
+            self.full
+                .push_back(std::mem::replace(&mut self.last, empty));
         }
         if self.last.capacity() < BLOCK {
             self.last.reserve_exact(BLOCK);

@@ -10,6 +10,7 @@ use crate::part::Part;
 use crate::select::Case;
 use crate::shared::{RECEIVERS, SENDERS, Shared};
 use crate::shim::{Reason, clock, poll_point};
+use crate::waiter::Deal;
 use crate::waiting::{Progress, Waiting};
 use std::fmt;
 use std::iter::FusedIterator;
@@ -385,19 +386,6 @@ impl<T> Sender<T> {
             .map_or(Case::disabled(), |part| Case::new(part, Side::Send))
     }
 
-    /// A selection's partner drew back: the message is sent before others.
-    pub(crate) fn send_first(&self, msg: T) -> Result<(), SendError<T>> {
-        let Some(channel) = self.channel() else {
-            return nobody_takes(msg);
-        };
-        let waiting = Waiting::to_send(channel, msg);
-        waiting.go_first();
-        match waiting.run() {
-            Progress::Done => Ok(()),
-            _ => Err(SendError(waiting.into_message())),
-        }
-    }
-
     pub(crate) fn open_channel(&self) -> Option<&Channel<T>> {
         self.channel()
     }
@@ -612,31 +600,12 @@ impl<T> Receiver<T> {
             .map_or(Case::disabled(), |part| Case::new(part, Side::Recv))
     }
 
-    /// A selection's partner drew back: this receives before others.
-    pub(crate) fn recv_first(&self) -> Result<T, RecvError> {
-        let Kind::Channel(shared) = &self.kind else {
-            return self.recv_otherwise();
-        };
-        let waiting = Waiting::to_recv(shared.channel());
-        waiting.go_first();
-        match waiting.run() {
-            Progress::Done => Ok(waiting.into_message()),
-            _ => Err(RecvError),
-        }
-    }
-
-    pub(crate) fn open_channel(&self) -> Option<&Channel<T>> {
-        match &self.kind {
-            Kind::Channel(shared) => Some(shared.channel()),
+    /// Completes a receive that a selection has won.
+    pub(crate) fn finish(&self, deal: Deal) -> Option<T> {
+        match (&self.kind, deal) {
+            (Kind::Channel(shared), _) => shared.channel().finish_recv(deal),
+            (Kind::Clock(clock, convert), Deal::Time(due)) => Some(convert(clock.message(due))),
             _ => None,
-        }
-    }
-
-    /// The message that a clock's case took at `due`.
-    pub(crate) fn of_time(&self, due: u64) -> Result<T, RecvError> {
-        match &self.kind {
-            Kind::Clock(clock, convert) => Ok(convert(clock.message(due))),
-            _ => Err(RecvError),
         }
     }
 }

@@ -18,8 +18,8 @@
 //! ```
 //!
 //! ```text
-//! ends go_chan selected → clocks select → part meeting waiting
-//!   → channel shared → lock buffer waiter → shim
+//! go_chan selected → ends → clocks shared select → complete → part meeting
+//!   → waiting → channel → lock buffer waiter → shim
 //! ```
 //!
 //! | room | job |
@@ -31,21 +31,24 @@
 //! | `clocks` | channels that time fills |
 //! | `select` | many cases, one winner |
 //! | `part` | a channel as a selection sees it |
-//! | `meeting` | two selections that have chosen one another |
+//! | `complete`, `meeting` | the end of an operation that was won; two selections that have chosen one another |
 //! | `waiting` | one plain send or receive |
 //! | `channel` | the buffer and the queues, under one lock |
 //! | `shared` | handles, counted |
 //! | `lock`, `buffer`, `waiter` | what a channel is made of |
 //! | `shim` | std and the scheduler, or the model checker |
 
+#![cfg_attr(
+    raddle_model,
+    allow(dead_code, reason = "a model build compiles a part of the rooms")
+)]
+
+// Rooms that hold a protocol compile under the model checker too.
 mod buffer;
 #[allow(unsafe_code)]
 mod channel;
 #[allow(unsafe_code)]
-mod clocks;
-mod ends;
-mod error;
-mod go_chan;
+mod complete;
 mod lock;
 #[allow(unsafe_code)]
 mod meeting;
@@ -53,31 +56,55 @@ mod meeting;
 mod part;
 #[allow(unsafe_code)]
 mod select;
-#[allow(missing_docs, reason = "what the macros call")]
-mod select_handle;
-mod select_macro;
-#[allow(unsafe_code)]
-mod selected;
 #[allow(unsafe_code)]
 mod shared;
+#[cfg_attr(raddle_model, allow(unsafe_code))]
 mod shim;
 #[allow(unsafe_code)]
 mod waiter;
 #[allow(unsafe_code)]
 mod waiting;
 
-pub use ends::{
-    IntoIter, Iter, Never, Receiver, Sender, TryIter, after, at, bounded, never, never_sender,
-    tick, unbounded,
-};
-pub use error::{
-    ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
-    SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
-};
-pub use go_chan::Chan;
-pub use selected::{Select, SelectedOperation};
+#[cfg(all(test, raddle_model))]
+mod models;
+
+macro_rules! rooms {
+    ($($(#[$attribute:meta])* mod $name:ident;)*) => {
+        $(#[cfg(not(raddle_model))] $(#[$attribute])* mod $name;)*
+    };
+}
+
+rooms! {
+    #[allow(unsafe_code)]
+    mod clocks;
+    mod ends;
+    mod error;
+    mod go_chan;
+    #[allow(missing_docs, reason = "what the macros call")]
+    mod select_handle;
+    mod select_macro;
+    #[allow(unsafe_code)]
+    mod selected;
+}
+
+#[cfg(not(raddle_model))]
+mod surface {
+    pub use crate::ends::{
+        IntoIter, Iter, Never, Receiver, Sender, TryIter, after, at, bounded, never, never_sender,
+        tick, unbounded,
+    };
+    pub use crate::error::{
+        ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
+        SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
+    };
+    pub use crate::go_chan::Chan;
+    pub use crate::selected::{Select, SelectedOperation};
+}
+#[cfg(not(raddle_model))]
+pub use surface::*;
 
 /// What the macros expand to.
+#[cfg(not(raddle_model))]
 #[doc(hidden)]
 pub mod __private {
     pub use crate::select::Case;

@@ -8,7 +8,9 @@
 //! └──────────────────────────┴──────────┴───────────┴────────┘
 //! ```
 
-use crate::shim::{Acquire, AtomicU64, Relaxed, Release, sleep_thread, spin_loop, yield_thread};
+use crate::shim::{Acquire, AtomicU64, Relaxed, Release};
+#[cfg(not(raddle_model))]
+use crate::shim::{sleep_thread, spin_loop, yield_thread};
 
 const LOCKED: u64 = 1;
 /// A receive would not wait. Of a selection's own partners it may say so in
@@ -27,7 +29,7 @@ const ONCE: u64 = 8;
 /// 3. The count grows with every unlock: two looks that find the same word,
 ///    unlocked, saw the same state, and so did everyone in between.
 #[derive(Debug)]
-pub(crate) struct Word(AtomicU64);
+pub(crate) struct Word(AtomicU64, #[cfg(raddle_model)] crate::shim::Turn);
 
 /// An unlocked word as it was seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,7 +66,7 @@ impl Word {
 
     #[cfg(raddle_model)]
     pub(crate) fn new(ready: u64) -> Self {
-        Self(AtomicU64::new(ready))
+        Self(AtomicU64::new(ready), crate::shim::Turn::default())
     }
 
     /// One look without the lock; none while somebody holds it.
@@ -77,6 +79,9 @@ impl Word {
 
     #[inline]
     pub(crate) fn lock(&self) -> Key {
+        // The checker cannot see through a loop that waits.
+        #[cfg(raddle_model)]
+        self.1.take();
         // ORDER: Acquire pairs with `unlock`. An or, not an exchange: it
         // needs no look before it, which would fetch the line twice.
         if self.0.fetch_or(LOCKED, Acquire) & LOCKED != 0 {
@@ -91,26 +96,35 @@ impl Word {
     pub(crate) fn unlock(&self, key: &Key, ready: u64) {
         // ORDER: Release publishes the state to the next `lock` or `look`.
         self.0.store(key.0.wrapping_add(ONCE) | ready, Release);
+        #[cfg(raddle_model)]
+        self.1.give();
+    }
+
+    #[cfg(raddle_model)]
+    fn lock_contended(&self) {
+        unreachable!("a model waits for its turn");
     }
 
     /// The holder needs some nanoseconds, unless its thread was interrupted.
     /// So: spin, then let other threads run, then sleep.
+    #[cfg(not(raddle_model))]
     #[cold]
     #[inline(never)]
     fn lock_contended(&self) {
         let mut round = 0;
         loop {
-            // ORDER: Relaxed: the or decides.
-            while self.0.load(Relaxed) & LOCKED != 0 {
-                match round {
-                    0..6 => (0..1 << round).for_each(|_| spin_loop()),
-                    6..40 => yield_thread(),
-                    _ => sleep_thread(),
-                }
-                round += 1;
+            match round {
+                0..6 => (0..1 << round).for_each(|_| spin_loop()),
+                6..40 => yield_thread(),
+                _ => sleep_thread(),
             }
-            // ORDER: Acquire: as in `lock`.
-            if self.0.fetch_or(LOCKED, Acquire) & LOCKED == 0 {
+            round += 1;
+            // ORDER: Relaxed: a look that leaves the line where it is; the or
+            // decides.
+            if self.0.load(Relaxed) & LOCKED == 0
+                // ORDER: Acquire: as in `lock`.
+                && self.0.fetch_or(LOCKED, Acquire) & LOCKED == 0
+            {
                 return;
             }
         }

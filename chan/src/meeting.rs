@@ -1,7 +1,7 @@
 //! Two selections that have chosen one another: where the message passes.
 
-use crate::shim::{Reason, WOKEN, Wait, checkpoint};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::shim::{Mutex, MutexGuard, Reason, WOKEN, Wait, checkpoint};
+use std::sync::PoisonError;
 
 /// Where one of the two is.
 #[derive(Clone, Copy)]

@@ -95,9 +95,7 @@ impl<T> Guard<'_, T> {
             Side::Send => self.has_room(),
             Side::Recv => self.available() > 0,
         };
-        buffered
-            || self.is_closed()
-            || self.partners(side).has_partner(own)
+        buffered || self.is_closed() || self.partners(side).has_partner(own)
     }
 
     /// Wins the case, if it is ready.

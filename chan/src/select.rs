@@ -255,7 +255,7 @@ impl<'s, 'a> Selection<'s, 'a> {
         checkpoint();
         loop {
             if self.until == Until::Now {
-                return self.try_now().map_or(Progress::Late, Progress::Won);
+                return self.late();
             }
             if let Tried::Won(won) = self.try_ready() {
                 return Progress::Won(won);
@@ -263,8 +263,7 @@ impl<'s, 'a> Selection<'s, 'a> {
             if let Until::Then(deadline) = self.until
                 && deadline <= clock::now()
             {
-                // Exact, as a try: what comes first is told.
-                return self.try_now().map_or(Progress::Late, Progress::Won);
+                return self.late();
             }
             if let Some(progress) = self.enlist() {
                 return progress;
@@ -392,7 +391,16 @@ impl<'s, 'a> Selection<'s, 'a> {
             return Progress::Won(self.won(index, deal));
         }
         self.withdraw(usize::MAX);
-        self.begin()
+        match self.until {
+            // It was the deadline and not a case's own time.
+            Until::Then(deadline) if deadline <= self.due() => self.late(),
+            _ => self.begin(),
+        }
+    }
+
+    /// The time is up: exact, as a try.
+    fn late(&self) -> Progress<'a> {
+        self.try_now().map_or(Progress::Late, Progress::Won)
     }
 
     /// All of it, inlined where it parks: `docs/decisions/returns.md`.
@@ -444,7 +452,8 @@ struct Locks<'a>(Vec<(&'a dyn Part, Option<Key>)>);
 
 impl<'a> Locks<'a> {
     fn of(cases: &[Case<'a>]) -> Self {
-        let address = |part: &&'a dyn Part| part.word().map(|word| std::ptr::from_ref(word) as usize);
+        let address =
+            |part: &&'a dyn Part| part.word().map(|word| std::ptr::from_ref(word) as usize);
         let mut parts: Vec<&'a dyn Part> = cases.iter().filter_map(|case| case.part).collect();
         parts.retain(|part| part.word().is_some());
         parts.sort_by_key(address);

@@ -53,7 +53,7 @@
 /// sender first.
 ///
 /// `select! {}` has nothing to wait for: it blocks for ever and has type `!`.
-/// For a number of channels known only at run time there is `Select`.
+/// For a number of channels known only at run time there is [`Select`](crate::Select).
 ///
 /// # Blocking
 /// Parks until a case is ready. With `default` it never blocks, with
@@ -304,15 +304,15 @@ macro_rules! __select {
     // A pattern, or a body after a forgotten `=>`? Asked before it is read as
     // a pattern, for then there is no way back.
 
-    (@case $state:tt $kind:ident $arguments:tt -> $name:ident { $($body:tt)* }
+    (@case $state:tt $kind:ident($($argument:tt)*) -> $name:ident { $($body:tt)* }
         $(, $($rest:tt)*)?
     ) => {
-        $crate::__select! { @no_arrow $kind $arguments -> $name }
+        $crate::__select! { @no_arrow $kind($($argument)*) -> $name }
     };
-    (@case $state:tt $kind:ident $arguments:tt -> $name:ident { $($body:tt)* }
+    (@case $state:tt $kind:ident($($argument:tt)*) -> $name:ident { $($body:tt)* }
         $next:ident $($rest:tt)*
     ) => {
-        $crate::__select! { @no_arrow $kind $arguments -> $name }
+        $crate::__select! { @no_arrow $kind($($argument)*) -> $name }
     };
 
     // A head. `@body` gets what stands before the body in the state, the
@@ -400,7 +400,9 @@ macro_rules! __select {
 
     // Mistakes, the narrower first.
 
-    (@body $before:tt { ($($head:tt)+) $($record:tt)* } $records:tt $after:tt) => {
+    (@body $before:tt { ($($head:tt)+) $($record:tt)* } $records:tt $after:tt
+        $(, $($rest:tt)*)?
+    ) => {
         ::core::compile_error!(::core::concat!(
             "no body: after the `=>` of `", ::core::stringify!($($head)+),
             "` comes a block, or an expression and a comma",
@@ -412,9 +414,10 @@ macro_rules! __select {
             "`: only a block can do without, or what comes last",
         ));
     };
-    (@no_arrow $kind:ident $arguments:tt -> $name:ident) => {
+    (@no_arrow $kind:ident($($argument:tt)*) -> $name:ident) => {
         ::core::compile_error!(::core::concat!(
-            "no `=>` in `", ::core::stringify!($kind $arguments), " -> ",
+            "no `=>` in `",
+            ::core::stringify!($kind), "(", ::core::stringify!($($argument)*), ") -> ",
             ::core::stringify!($name), "`: after the pattern comes `=> body`",
         ));
     };
@@ -435,18 +438,17 @@ macro_rules! __select {
     (@case $state:tt send($sender:expr, $value:expr $(,)?) $($rest:tt)*) => {
         $crate::__select! { @after_head send($sender, $value) $($rest)* }
     };
-    (@after_head $kind:ident $arguments:tt => $($rest:tt)*) => {
+    (@after_head $kind:ident($($argument:tt)+) => $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
-            "no `-> pattern` in `", ::core::stringify!($kind $arguments),
+            "no `-> pattern` in `",
+            ::core::stringify!($kind), "(", ::core::stringify!($($argument)+), ")",
             "`: write `-> pattern => body`, with `_` for a result you do not need",
         ));
     };
-    (@after_head $kind:ident $arguments:tt -> $pattern:pat => $($rest:tt)*) => {
-        $crate::__select! { @too_many }
-    };
-    (@after_head $kind:ident $arguments:tt $($rest:tt)*) => {
+    (@after_head $kind:ident($($argument:tt)+) $($rest:tt)*) => {
         ::core::compile_error!(::core::concat!(
-            "after `", ::core::stringify!($kind $arguments), "` comes `-> pattern => body`",
+            "after `", ::core::stringify!($kind), "(", ::core::stringify!($($argument)+),
+            ")` comes `-> pattern => body`",
         ));
     };
     (@case $state:tt recv $($rest:tt)*) => {

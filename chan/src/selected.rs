@@ -6,10 +6,9 @@ use crate::ends::{Receiver, Sender};
 use crate::error::{
     ReadyTimeoutError, RecvError, SelectTimeoutError, SendError, TryReadyError, TrySelectError,
 };
-use crate::part::{Goal, meeting_of};
+use crate::part::Goal;
 use crate::select::{Case, NodeSlot, Selection, Until, Won};
 use crate::shim::{Reason, clock, poll_point};
-use crate::waiter::{Deal, Wakes};
 use std::fmt;
 use std::mem::ManuallyDrop;
 use std::time::{Duration, Instant};
@@ -306,7 +305,8 @@ impl SelectedOperation<'_> {
             "passed a sender that wasn't selected"
         );
         let won = ManuallyDrop::new(self).0;
-        finish_send(s, won.deal, msg)
+        let channel = s.open_channel().expect("only an open channel is won");
+        channel.finish_send(won.deal, msg).map_err(SendError)
     }
 
     /// Completes a receive.
@@ -326,70 +326,7 @@ impl SelectedOperation<'_> {
             "passed a receiver that wasn't selected"
         );
         let won = ManuallyDrop::new(self).0;
-        finish_recv(r, won.deal)
-    }
-}
-
-fn finish_send<T>(sender: &Sender<T>, deal: Deal, msg: T) -> Result<(), SendError<T>> {
-    match deal {
-        Deal::Promise => {
-            let Some(channel) = sender.open_channel() else {
-                return Err(SendError(msg));
-            };
-            let mut wakes = Wakes::none();
-            let put = channel.lock().put_kept(msg, &mut wakes);
-            wakes.wake();
-            put.map_err(SendError)
-        }
-        Deal::Peer(node) => {
-            // SAFETY: it is parked until its deal is made and paid.
-            let peer = unsafe { node.as_ref() };
-            let Some(to) = peer.slot::<T>() else {
-                return Err(SendError(msg));
-            };
-            // SAFETY: a plain receiver's empty slot, which waits for us.
-            unsafe { to.write(msg) };
-            peer.deal.set(Deal::Done);
-            // SAFETY: 1. claimed for this selection, and paid here alone.
-            unsafe { peer.unpark() };
-            Ok(())
-        }
-        Deal::Meeting(raw) => {
-            // SAFETY: 1. made at this channel; it is used up here.
-            let meeting = unsafe { meeting_of::<T>(raw) };
-            meeting.send(msg).or_else(|msg| sender.send_first(msg))
-        }
-        _ => Err(SendError(msg)),
-    }
-}
-
-fn finish_recv<T>(receiver: &Receiver<T>, deal: Deal) -> Result<T, RecvError> {
-    match deal {
-        Deal::Promise => {
-            let channel = receiver.open_channel().ok_or(RecvError)?;
-            let mut wakes = Wakes::none();
-            let message = channel.lock().take_kept(&mut wakes);
-            wakes.wake();
-            message.ok_or(RecvError)
-        }
-        Deal::Peer(node) => {
-            // SAFETY: it is parked until its deal is made and paid.
-            let peer = unsafe { node.as_ref() };
-            let from = peer.slot::<T>().ok_or(RecvError)?;
-            // SAFETY: a plain sender's full slot, which waits for us.
-            let message = unsafe { from.read() };
-            peer.deal.set(Deal::Done);
-            // SAFETY: 1. claimed for this selection, and paid here alone.
-            unsafe { peer.unpark() };
-            Ok(message)
-        }
-        Deal::Meeting(raw) => {
-            // SAFETY: 1. made at this channel; it is used up here.
-            let meeting = unsafe { meeting_of::<T>(raw) };
-            meeting.recv().map_or_else(|| receiver.recv_first(), Ok)
-        }
-        Deal::Time(due) => receiver.of_time(due),
-        _ => Err(RecvError),
+        r.finish(won.deal).ok_or(RecvError)
     }
 }
 

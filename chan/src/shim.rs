@@ -3,11 +3,10 @@
 
 #[cfg(not(raddle_model))]
 mod origin {
-    pub(crate) use raddle_scheduler::{
-        Reason, WOKEN, Wait, checkpoint, clock, poll_point, random,
-    };
+    pub(crate) use raddle_scheduler::{Reason, WOKEN, Wait, checkpoint, clock, poll_point, random};
     pub(crate) use std::hint::spin_loop;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
+    pub(crate) use std::sync::{Mutex, MutexGuard};
     pub(crate) use std::thread::yield_now as yield_thread;
 
     pub(crate) fn sleep_thread() {
@@ -17,19 +16,53 @@ mod origin {
 
 #[cfg(raddle_model)]
 mod origin {
-    pub(crate) use raddle_scheduler::model::loom::hint::spin_loop;
-    pub(crate) use raddle_scheduler::model::loom::sync::atomic::{
-        AtomicBool, AtomicU64, AtomicUsize,
-    };
-    pub(crate) use raddle_scheduler::model::loom::thread::yield_now as yield_thread;
+    pub(crate) use raddle_scheduler::model::loom::sync::{Mutex, MutexGuard};
     pub(crate) use raddle_scheduler::model::{
-        Reason, WOKEN, Wait, checkpoint, clock, poll_point, random,
+        AtomicBool, AtomicU64, AtomicUsize, Reason, WOKEN, Wait, checkpoint, clock,
     };
+    use std::cell::Cell;
+    use std::mem::transmute;
 
-    pub(crate) fn sleep_thread() {
-        yield_thread();
+    /// Blocks the threads of a model where others spin.
+    #[derive(Default)]
+    pub(crate) struct Turn {
+        mutex: Box<Mutex<()>>,
+        held: Cell<Option<MutexGuard<'static, ()>>>,
+    }
+
+    impl Turn {
+        pub(crate) fn take(&self) {
+            let guard = self.mutex.lock().unwrap();
+            // SAFETY: `held` is dropped or emptied before the box.
+            let guard = unsafe { transmute::<MutexGuard<'_, ()>, MutexGuard<'static, ()>>(guard) };
+            self.held.set(Some(guard));
+        }
+
+        pub(crate) fn give(&self) {
+            drop(self.held.take());
+        }
+    }
+
+    impl std::fmt::Debug for Turn {
+        fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("Turn")
+        }
+    }
+
+    // SAFETY: `held` is used by who holds the mutex.
+    unsafe impl Sync for Turn {}
+    // SAFETY: as above.
+    unsafe impl Send for Turn {}
+
+    pub(crate) fn poll_point() {}
+
+    /// Models try orders, not choices.
+    pub(crate) fn random(_bound: usize) -> usize {
+        0
     }
 }
 
+#[allow(unused_imports, reason = "a model build compiles a part of the rooms")]
 pub(crate) use origin::*;
+#[allow(unused_imports, reason = "a model build compiles a part of the rooms")]
 pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};

@@ -269,12 +269,15 @@ impl<'a, T> Waiting<'a, T> {
         mut wakes: Wakes,
     ) -> Option<Progress> {
         let node = self.prepare();
+        // SAFETY: written by `prepare`.
+        let wait = unsafe { (*self.wait.get()).assume_init_ref() };
+        // For the selection, which owes the unpark from here on.
+        let is_first = wait.settle(WOKEN);
+        debug_assert!(is_first, "nobody else has it");
         // SAFETY: claimed and not unparked yet.
         wakes.push(unsafe { partner.as_ref() }, Deal::Peer(NonNull::from(node)));
         drop(guard);
         wakes.wake();
-        // SAFETY: written by `prepare`.
-        let wait = unsafe { (*self.wait.get()).assume_init_ref() };
         let _woken = wait.park_firmly(self.reason());
         match node.deal.get() {
             Deal::Done => Some(self.moved()),

@@ -1,6 +1,7 @@
 //! Goroutines as std has threads: spawn, handles, builder, scope.
 
 use crate::start::{BIG_STACK, with_scheduler};
+use raddle_chan::{Never, Receiver, bounded};
 use raddle_scheduler::{
     self as scheduler, Goroutine, Join, Options, Reason, Scheduler, WOKEN, Wait, is_panic,
 };
@@ -8,6 +9,7 @@ use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::AcqRel, Ordering::Relaxed};
 use std::thread;
 
@@ -56,7 +58,7 @@ where
     T: Send + 'static,
 {
     // SAFETY: 1. and 2. by the bounds; 3. as said above.
-    JoinHandle(unsafe { scheduler::spawn(scheduler, site, f, |_| {}) })
+    JoinHandle::new(unsafe { scheduler::spawn(scheduler, site, f, |_| {}) })
 }
 
 /// As `spawn_on`, with options.
@@ -71,7 +73,7 @@ where
     T: Send + 'static,
 {
     // SAFETY: as `spawn_on`.
-    unsafe { scheduler::spawn_opt(scheduler, site, options, f, |_| {}) }.map(JoinHandle)
+    unsafe { scheduler::spawn_opt(scheduler, site, options, f, |_| {}) }.map(JoinHandle::new)
 }
 
 /// Runs `f` in a new goroutine that never leaves this OS thread, so nothing
@@ -107,7 +109,7 @@ where
     // SAFETY: 1. what it borrows lives for ever; its scheduler is the
     // caller's own.
     match unsafe { scheduler::spawn_local(Location::caller(), f) } {
-        Ok(join) => JoinHandle(join),
+        Ok(join) => JoinHandle::new(join),
         Err(_) => panic!(
             "spawn_local called where nothing stays on one thread: call it from a goroutine, \
              in migrate mode under raddle::pin()"
@@ -117,9 +119,20 @@ where
 
 /// The right to wait for a goroutine and take its result. Dropping it
 /// detaches the goroutine.
-pub struct JoinHandle<T>(Join<T>);
+pub struct JoinHandle<T> {
+    join: Join<T>,
+    /// Made when somebody asks.
+    done: OnceLock<Receiver<Never>>,
+}
 
 impl<T> JoinHandle<T> {
+    pub(crate) fn new(join: Join<T>) -> Self {
+        Self {
+            join,
+            done: OnceLock::new(),
+        }
+    }
+
     /// Waits for the goroutine's end and gives its result.
     ///
     /// # Blocking
@@ -141,7 +154,7 @@ impl<T> JoinHandle<T> {
     /// None; a panic there ends the process.
     #[inline(always)]
     pub fn join(self) -> thread::Result<T> {
-        self.0.join()
+        self.join.join()
     }
 
     /// Whether the result is there: `join` would not wait.
@@ -150,7 +163,7 @@ impl<T> JoinHandle<T> {
     /// Never.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.0.is_finished()
+        self.join.is_finished()
     }
 
     /// The goroutine: its id and name, and a way to unpark it.
@@ -159,7 +172,37 @@ impl<T> JoinHandle<T> {
     /// Never.
     #[must_use]
     pub fn goroutine(&self) -> &Goroutine {
-        self.0.goroutine()
+        self.join.goroutine()
+    }
+
+    /// A channel that is disconnected when the goroutine has ended: an arm
+    /// for [`select!`](crate::select!).
+    ///
+    /// # Blocking
+    /// Never; receiving from it does.
+    ///
+    /// # Examples
+    /// ```
+    /// use raddle::chan::{after, unbounded};
+    /// use std::time::Duration;
+    ///
+    /// let (sender, results) = unbounded();
+    /// let worker = raddle::spawn(move || sender.send(42));
+    /// raddle::select! {
+    ///     recv(worker.done()) -> _ => {}
+    ///     recv(after(Duration::from_secs(10))) -> _ => panic!("too slow"),
+    /// }
+    /// assert_eq!(results.try_recv(), Ok(42));
+    /// ```
+    ///
+    /// # Go
+    /// A channel that the goroutine closes as it ends.
+    pub fn done(&self) -> &Receiver<Never> {
+        self.done.get_or_init(|| {
+            let (open, done) = bounded(0);
+            self.join.watch(Box::new(move || drop(open)));
+            done
+        })
     }
 }
 

@@ -5,13 +5,14 @@
 //! stack comes with the first run and goes with the end.
 
 use crate::inbox::Linked;
+use crate::join_word::{JoinWord, Then};
 use crate::locals::{Locals, quietly};
 use crate::machine::Machine;
 use crate::park::{self, Parker, ThreadIdentity};
 use crate::reason::Reason;
 use crate::scheduler::Scheduler;
 use crate::shim::{
-    AcqRel, Acquire, AtomicPtr, AtomicU8, AtomicU32, AtomicUsize, Relaxed, Release, fence,
+    Acquire, AtomicPtr, AtomicU8, AtomicU32, Relaxed, Release, fence,
 };
 use crate::state::State;
 use crate::switch::{Coroutine, Yielder};
@@ -101,7 +102,7 @@ pub(crate) struct Header {
     flags: Cell<u8>,
     link: AtomicPtr<Header>,
     home: AtomicPtr<Machine>,
-    join: AtomicUsize,
+    join: JoinWord,
     scheduler: NonNull<Scheduler>,
     parts: &'static Parts,
     coroutine: UnsafeCell<Option<Coroutine>>,
@@ -136,11 +137,6 @@ struct Parts {
     drop_result: unsafe fn(NonNull<Header>),
     free: unsafe fn(NonNull<Header>),
 }
-
-/// Nobody joins yet; a greater value than `DETACHED` is the joiner.
-const NOT_JOINED: usize = 0;
-const ENDED: usize = 2;
-const DETACHED: usize = 4;
 
 impl Header {
     /// The home machine, if it has one.
@@ -256,23 +252,12 @@ impl Header {
 
     /// `parker` waits for the end. `false`: it has ended already.
     pub(crate) fn begin_join(&self, parker: Parker) -> bool {
-        // ORDER: Release shows the joiner to the end; Acquire pairs with it.
-        self.join
-            .compare_exchange(NOT_JOINED, parker.to_bits(), Release, Acquire)
-            .is_ok()
+        self.join.begin(parker.to_bits())
     }
 
     /// The joiner goes away. `false`: the end is about to wake it.
     pub(crate) fn give_up_join(&self, parker: Parker) -> bool {
-        // ORDER: Acquire pairs with the end.
-        self.join
-            .compare_exchange(parker.to_bits(), NOT_JOINED, Relaxed, Acquire)
-            .is_ok()
-    }
-
-    fn has_ended(&self) -> bool {
-        // ORDER: Acquire pairs with the swap at the end.
-        self.join.load(Acquire) == ENDED
+        self.join.give_up(parker.to_bits())
     }
 
     fn add_ref(&self) {
@@ -373,7 +358,7 @@ where
             flags: Cell::new(birth.home.map_or(0, |_| HOME_FOR_LIFE)),
             link: AtomicPtr::new(ptr::null_mut()),
             home: AtomicPtr::new(birth.home.map_or(ptr::null_mut(), NonNull::as_ptr)),
-            join: AtomicUsize::new(NOT_JOINED),
+            join: JoinWord::new(),
             scheduler: birth.scheduler,
             parts: &Parts {
                 run: run::<F, T, D>,
@@ -479,18 +464,20 @@ unsafe fn end<F, T, D: FnOnce(bool)>(whole: &Whole<F, T, D>, outcome: thread::Re
     let after = unsafe { &mut *whole.after.get() }.take();
     header.scheduler().count_ended();
     trace::finish(header);
-    // ORDER: Release publishes the result; Acquire pairs with `begin_join`
-    // and `detach`.
-    match header.join.swap(ENDED, AcqRel) {
-        NOT_JOINED => {}
-        DETACHED => {
+    let (at_end, then) = header.join.end();
+    if let Some(at_end) = at_end {
+        at_end();
+    }
+    match then {
+        Then::Nothing => {}
+        Then::Drop => {
             if panicked {
                 report_panic(header, "and nobody joins it");
             }
             // SAFETY: detached: the result is ours to drop.
             quietly(|| unsafe { *whole.stage.get() = Stage::Taken });
         }
-        joiner => Parker::from_bits(joiner).unpark(),
+        Then::Wake(joiner) => Parker::from_bits(joiner).unpark(),
     }
     if let Some(after) = after {
         after(panicked);
@@ -710,7 +697,18 @@ impl<T> Join<T> {
     /// Whether the result is there.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.header().has_ended()
+        self.header().join.has_ended()
+    }
+
+    /// Calls `at_end` when the goroutine ends, before a joiner is woken; now,
+    /// if it has ended. Once for a goroutine, by the handle's owner.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn watch(&self, at_end: Box<dyn FnOnce() + Send>) {
+        if let Err(at_end) = self.header().join.watch(at_end) {
+            at_end();
+        }
     }
 
     /// Waits for the end.
@@ -753,12 +751,7 @@ impl<T> Join<T> {
 impl<T> Drop for Join<T> {
     fn drop(&mut self) {
         let header = self.header();
-        // ORDER: Release: our use comes first; Acquire pairs with the end.
-        if header
-            .join
-            .compare_exchange(NOT_JOINED, DETACHED, Release, Acquire)
-            == Err(ENDED)
-        {
+        if !header.join.detach() {
             let ptr = NonNull::from(header);
             // SAFETY: it has ended, and we are the only ones to ask for the
             // result; after `take` there is none.

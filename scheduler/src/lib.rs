@@ -11,7 +11,7 @@
 //!
 //! | room | job |
 //! |---|---|
-//! | `state`, `token` | a goroutine's life as one atomic word; what `park` waits for |
+//! | `state`, `token`, `join_word` | a goroutine's life as one atomic word; what `park` waits for; who waits for the end |
 //! | `goroutine` | identity, home, closure, result, end |
 //! | `locals` | a goroutine's own values |
 //! | `stack`, `overflow` | slabs, guards, reuse; the report when one runs over |
@@ -38,6 +38,8 @@
 mod idle;
 #[allow(unsafe_code)]
 mod inbox;
+#[allow(unsafe_code)]
+mod join_word;
 #[cfg_attr(all(test, raddle_model), allow(unsafe_code))]
 mod next_slot;
 mod processor;

@@ -29,9 +29,8 @@ pub use loom::sync::atomic::{
 pub use loom::thread::spawn;
 pub use std::sync::atomic::Ordering;
 
-use crate::shim::{AcqRel, Acquire, Relaxed, Release};
+use crate::shim::{AcqRel, Acquire};
 use loom::cell::UnsafeCell;
-use loom::thread::{self, Thread};
 
 /// Runs `f` under the model checker, in every order of its threads with up
 /// to three preemptions (or as many as `LOOM_MAX_PREEMPTIONS` says).
@@ -89,49 +88,44 @@ impl Parker {
     /// The calling thread.
     #[must_use]
     pub fn current() -> Self {
-        IDENTITY.with(|identity| Self(std::ptr::from_ref(identity) as usize))
+        IDENTITY.with(|identity| Self(std::sync::Arc::as_ptr(identity) as usize))
     }
 
-    fn identity(&self) -> &Identity {
-        // SAFETY: it waits for this call, or makes it, so it is alive up to
-        // the store in `wake`.
-        unsafe { &*(self.0 as *const Identity) }
+    fn identity(&self) -> std::sync::Arc<Identity> {
+        let identity = self.0 as *const Identity;
+        // SAFETY: it waits for this call, or makes it, so it is alive.
+        unsafe { std::sync::Arc::increment_strong_count(identity) };
+        // SAFETY: the count just added.
+        unsafe { std::sync::Arc::from_raw(identity) }
     }
 }
 
+/// Blocks by a condition, not by the checker's park: an unpark there also
+/// frees a thread that waits for a lock.
 #[derive(Debug)]
 struct Identity {
-    thread: Thread,
-    word: AtomicU32,
+    is_called: loom::sync::Mutex<bool>,
+    call: loom::sync::Condvar,
 }
 
-const UP: u32 = 0;
-const CALLED: u32 = 1;
-
 loom::thread_local! {
-    static IDENTITY: Identity = Identity {
-        thread: thread::current(),
-        word: AtomicU32::new(UP),
-    };
+    static IDENTITY: std::sync::Arc<Identity> = std::sync::Arc::new(Identity {
+        is_called: loom::sync::Mutex::new(false),
+        call: loom::sync::Condvar::new(),
+    });
 }
 
 impl Identity {
     fn wake(&self) {
-        // Once the word is written the thread may be gone, and this with it.
-        let thread = self.thread.clone();
-        // ORDER: Release pairs with `wait`.
-        self.word.store(CALLED, Release);
-        thread.unpark();
+        let mut is_called = self.is_called.lock().unwrap();
+        *is_called = true;
+        self.call.notify_one();
     }
 
     fn wait(&self) {
-        // ORDER: Acquire pairs with `wake`; a failure decides nothing.
-        while self
-            .word
-            .compare_exchange(CALLED, UP, Acquire, Relaxed)
-            .is_err()
-        {
-            thread::park();
+        let mut is_called = self.is_called.lock().unwrap();
+        while !std::mem::take(&mut *is_called) {
+            is_called = self.call.wait(is_called).unwrap();
         }
     }
 }
@@ -205,6 +199,11 @@ impl Wait {
         let outcome = self.settled.load(Acquire);
         assert_ne!(outcome, 0, "a wake of another wait ended this one");
         outcome
+    }
+
+    /// As `park` without a deadline.
+    pub fn park_inline(&self, reason: Reason) -> u32 {
+        self.park(reason, None)
     }
 
     /// As `park`, for whoever must not leave before its wakers.

@@ -1,0 +1,322 @@
+//! The protocols of this crate under the model checker: every order of a few
+//! threads, on the code that programs run.
+
+use crate::channel::{BY_CALL, Channel, Side};
+use crate::part::Goal;
+use crate::select::{Case, NodeSlot, Selection, Until, Won};
+use crate::shim::clock;
+use crate::waiting::{Progress, Waiting};
+use raddle_scheduler::model::{Arc, model, spawn};
+
+/// A deadline, which in a model may pass at any moment.
+fn some_time() -> u64 {
+    clock::now() + 1
+}
+
+fn send(channel: &Channel<u32>, message: u32) -> Result<(), u32> {
+    let waiting = Waiting::to_send(channel, message);
+    match waiting.run() {
+        Progress::Done => Ok(()),
+        _ => Err(waiting.into_message()),
+    }
+}
+
+fn send_in_time(channel: &Channel<u32>, message: u32) -> Result<(), u32> {
+    let waiting = Waiting::to_send(channel, message);
+    match waiting.run_until(some_time()) {
+        Progress::Done => Ok(()),
+        _ => Err(waiting.into_message()),
+    }
+}
+
+fn recv(channel: &Channel<u32>) -> Option<u32> {
+    let waiting = Waiting::to_recv(channel);
+    (waiting.run() == Progress::Done).then(|| waiting.into_message())
+}
+
+fn recv_in_time(channel: &Channel<u32>) -> Option<u32> {
+    let waiting = Waiting::to_recv(channel);
+    (waiting.run_until(some_time()) == Progress::Done).then(|| waiting.into_message())
+}
+
+fn try_recv(channel: &Channel<u32>) -> Option<u32> {
+    let waiting = Waiting::to_recv(channel);
+    (waiting.try_now() == Progress::Done).then(|| waiting.into_message())
+}
+
+type Cases<'a> = [(&'a Channel<u32>, Side)];
+
+/// Chooses one of the cases and runs `then` on it.
+fn select<R>(cases: &Cases<'_>, until: Until, then: impl FnOnce(Won<'_>) -> R) -> Option<R> {
+    let cases: Vec<Case<'_>> = cases
+        .iter()
+        .map(|(channel, side)| Case::new(*channel, *side))
+        .collect();
+    let nodes: Vec<NodeSlot> = cases.iter().map(|_| NodeSlot::new()).collect();
+    let selection = Selection::new(&cases, &nodes, true, Goal::Start, until);
+    let won = selection.run();
+    drop(selection);
+    won.map(then)
+}
+
+/// Completes a case: what was received, or nothing for a send that went.
+fn complete(cases: &Cases<'_>, won: Won<'_>, message: u32) -> Result<Option<u32>, ()> {
+    let (channel, side) = cases[won.index];
+    match side {
+        Side::Send => channel
+            .finish_send(won.deal, message)
+            .map(|()| None)
+            .map_err(|_| ()),
+        Side::Recv => channel.finish_recv(won.deal).map(Some).ok_or(()),
+    }
+}
+
+/// Both sides may come late: the message is on one side afterwards.
+#[test]
+fn a_message_is_sent_or_kept() {
+    for capacity in [0, 1] {
+        model(move || {
+            let channel = Arc::new(Channel::new(capacity));
+            let sender = spawn({
+                let channel = channel.clone();
+                move || send_in_time(&channel, 7)
+            });
+            let received = recv_in_time(&channel);
+            let sent = sender.join().unwrap();
+            let left = try_recv(&channel);
+            assert_eq!(
+                sent.is_ok(),
+                received.or(left) == Some(7),
+                "{sent:?} {received:?} {left:?}"
+            );
+        });
+    }
+}
+
+/// Two receivers, one of them in a hurry, and two messages for them.
+#[test]
+fn nobody_sleeps_beside_a_message() {
+    model(|| {
+        let channel = Arc::new(Channel::new(1));
+        let receiver = spawn({
+            let channel = channel.clone();
+            move || recv(&channel)
+        });
+        let hurried = spawn({
+            let channel = channel.clone();
+            move || recv_in_time(&channel)
+        });
+        assert_eq!(send(&channel, 1), Ok(()));
+        assert_eq!(send(&channel, 2), Ok(()));
+        let mut got = vec![receiver.join().unwrap(), hurried.join().unwrap()];
+        got.push(try_recv(&channel));
+        let mut got: Vec<u32> = got.into_iter().flatten().collect();
+        got.sort_unstable();
+        assert_eq!(got, [1, 2]);
+    });
+}
+
+/// A close, a sender and a receiver: the message is on one side afterwards,
+/// and all return.
+#[test]
+fn a_close_ends_every_wait() {
+    for capacity in [0, 1] {
+        model(move || {
+            let channel = Arc::new(Channel::new(capacity));
+            let sender = spawn({
+                let channel = channel.clone();
+                move || send(&channel, 7)
+            });
+            let closer = spawn({
+                let channel = channel.clone();
+                move || channel.close(BY_CALL)
+            });
+            let received = recv(&channel);
+            let sent = sender.join().unwrap();
+            assert!(closer.join().unwrap(), "the only one to close");
+            assert_eq!(sent.is_ok(), received == Some(7));
+            assert_eq!(send(&channel, 8), Err(8));
+        });
+    }
+}
+
+/// Two selections, each ready to send on one channel and to receive on the
+/// other: they meet at one of the two, and only there.
+#[test]
+fn two_selections_meet_once() {
+    model(|| {
+        let channels = Arc::new((Channel::new(0), Channel::new(0)));
+        let other = spawn({
+            let channels = channels.clone();
+            move || {
+                let cases = [(&channels.0, Side::Send), (&channels.1, Side::Recv)];
+                select(&cases, Until::Ever, |won| complete(&cases, won, 1)).unwrap()
+            }
+        });
+        let cases = [(&channels.1, Side::Send), (&channels.0, Side::Recv)];
+        let mine = select(&cases, Until::Ever, |won| complete(&cases, won, 2)).unwrap();
+        let theirs = other.join().unwrap();
+        match (mine, theirs) {
+            (Ok(None), Ok(Some(2))) | (Ok(Some(1)), Ok(None)) => {}
+            other => panic!("{other:?}"),
+        }
+        assert!(!channels.0.lock().can_recv());
+        assert!(!channels.1.lock().can_recv());
+    });
+}
+
+/// The same with a third, plain, that sends to one of them if it can.
+#[test]
+fn a_selection_is_chosen_once() {
+    model(|| {
+        let channels = Arc::new((Channel::new(0), Channel::new(0)));
+        let other = spawn({
+            let channels = channels.clone();
+            move || {
+                let cases = [(&channels.0, Side::Recv), (&channels.1, Side::Recv)];
+                select(&cases, Until::Ever, |won| complete(&cases, won, 0)).unwrap()
+            }
+        });
+        let hurried = spawn({
+            let channels = channels.clone();
+            move || send_in_time(&channels.1, 2)
+        });
+        let cases = [(&channels.0, Side::Send)];
+        let sent = select(&cases, Until::Then(some_time()), |won| {
+            complete(&cases, won, 1)
+        });
+        let hurried = hurried.join().unwrap();
+        if sent.is_none() && hurried.is_err() {
+            // Nobody came in time.
+            assert_eq!(send(&channels.0, 3), Ok(()));
+        }
+        let got = other.join().unwrap().unwrap().unwrap();
+        let count = usize::from(sent.is_some()) + usize::from(hurried.is_ok());
+        assert!(count <= 1, "it took two messages");
+        let expected = match (sent.is_some(), hurried.is_ok()) {
+            (true, _) => 1,
+            (_, true) => 2,
+            _ => 3,
+        };
+        assert_eq!(got, expected);
+    });
+}
+
+/// A selection against a close of one channel and its own deadline.
+#[test]
+fn a_selection_against_close_and_time() {
+    for capacity in [0, 1] {
+        model(move || {
+            let channels = Arc::new((Channel::new(capacity), Channel::new(0)));
+            let sender = spawn({
+                let channels = channels.clone();
+                move || send(&channels.0, 7)
+            });
+            let closer = spawn({
+                let channels = channels.clone();
+                move || channels.0.close(BY_CALL)
+            });
+            let cases = [(&channels.1, Side::Recv), (&channels.0, Side::Recv)];
+            let got = select(&cases, Until::Then(some_time()), |won| {
+                assert_eq!(won.index, 1, "nobody sends to the first");
+                complete(&cases, won, 0)
+            });
+            closer.join().unwrap();
+            let sent = sender.join().unwrap();
+            let left = recv(&channels.0);
+            let received = got.and_then(Result::ok).flatten();
+            assert_eq!(sent.is_ok(), received.or(left) == Some(7));
+        });
+    }
+}
+
+/// A selection wins a partner and draws back: the partner is served by who
+/// comes next, or told that the channel is closed.
+#[test]
+fn a_partner_outlives_a_selection_that_draws_back() {
+    for capacity in [0, 1] {
+        model(move || {
+            let channel = Arc::new(Channel::new(capacity));
+            let sender = spawn({
+                let channel = channel.clone();
+                move || send(&channel, 7)
+            });
+            let fickle = spawn({
+                let channel = channel.clone();
+                move || {
+                    let cases = [(&*channel, Side::Recv)];
+                    select(&cases, Until::Then(some_time()), |won| won.give_back());
+                }
+            });
+            assert_eq!(recv(&channel), Some(7));
+            assert_eq!(sender.join().unwrap(), Ok(()));
+            fickle.join().unwrap();
+        });
+    }
+}
+
+/// Of two selections that have chosen one another one draws back: the other
+/// goes on as if it had come alone.
+#[test]
+fn one_of_two_selections_draws_back() {
+    model(|| {
+        let channel = Arc::new(Channel::new(0));
+        let sender = spawn({
+            let channel = channel.clone();
+            move || {
+                let cases = [(&*channel, Side::Send)];
+                select(&cases, Until::Ever, |won| complete(&cases, won, 7)).unwrap()
+            }
+        });
+        let cases = [(&*channel, Side::Recv)];
+        select(&cases, Until::Then(some_time()), |won| won.give_back());
+        assert_eq!(recv(&channel), Some(7));
+        assert_eq!(sender.join().unwrap(), Ok(None));
+    });
+}
+
+/// A message is put into the second channel before it is taken from the
+/// first, so at every moment one of the two has one.
+#[test]
+fn a_default_is_exact() {
+    model(|| {
+        let channels = Arc::new((Channel::new(1), Channel::new(1)));
+        assert_eq!(send(&channels.0, 1), Ok(()));
+        let mover = spawn({
+            let channels = channels.clone();
+            move || {
+                assert_eq!(send(&channels.1, 2), Ok(()));
+                try_recv(&channels.0)
+            }
+        });
+        for cases in [
+            [(&channels.0, Side::Recv), (&channels.1, Side::Recv)],
+            [(&channels.1, Side::Recv), (&channels.0, Side::Recv)],
+        ] {
+            let found = select(&cases, Until::Now, |won| won.give_back());
+            assert!(found.is_some(), "one was full all the time");
+        }
+        mover.join().unwrap();
+    });
+}
+
+/// Somebody who only asks what is ready is told.
+#[test]
+fn a_watcher_is_told() {
+    for capacity in [0, 1] {
+        model(move || {
+            let channel = Arc::new(Channel::new(capacity));
+            let sender = spawn({
+                let channel = channel.clone();
+                move || send(&channel, 7)
+            });
+            let cases = [Case::new(&*channel, Side::Recv)];
+            let nodes = [NodeSlot::new()];
+            let selection = Selection::new(&cases, &nodes, true, Goal::Know, Until::Ever);
+            assert_eq!(selection.run().map(|won| won.index), Some(0));
+            drop(selection);
+            assert_eq!(try_recv(&channel), Some(7));
+            assert_eq!(sender.join().unwrap(), Ok(()));
+        });
+    }
+}
