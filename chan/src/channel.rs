@@ -248,6 +248,12 @@ impl<'a, T> Guard<'a, T> {
                 wakes.push(receiver, Deal::Done);
                 return Step::Done;
             }
+            if let Some(to) = receiver.room_slot::<T>() {
+                // SAFETY: 1. and the selection's room is empty and waits.
+                unsafe { to.copy_from_nonoverlapping(from, 1) };
+                wakes.push(receiver, Deal::Message);
+                return Step::Done;
+            }
             if self.channel.capacity == 0 {
                 return Step::Pair(node);
             }

@@ -4,7 +4,7 @@ use crate::channel::Side;
 use crate::lock::Key;
 use crate::part::{BY_ITSELF, Enlisted, Goal, Part, Seen, has_come};
 use crate::shim::{AcqRel, Acquire, AtomicU64, Reason, Wait, checkpoint, clock};
-use crate::waiter::{Deal, Node, Wakes};
+use crate::waiter::{Deal, Node, Room, Wakes};
 use std::time::{Duration, Instant};
 
 /// No message will come.
@@ -102,21 +102,28 @@ impl Part for Clock {
         }
     }
 
-    fn start(&self, _side: Side, goal: Goal) -> Option<Deal> {
+    fn start(&self, _side: Side, goal: Goal, _room: &mut Room) -> Option<Deal> {
         match goal {
-            Goal::Start => self.take().map(Deal::Time),
             Goal::Know => self.is_due().then_some(Deal::Ready),
+            _ => self.take().map(Deal::Time),
         }
     }
 
-    unsafe fn enlist(&self, side: Side, goal: Goal, _node: &Node, own: &Wait) -> Enlisted {
+    unsafe fn enlist(
+        &self,
+        side: Side,
+        goal: Goal,
+        _node: &Node,
+        own: &Wait,
+        room: &mut Room,
+    ) -> Enlisted {
         if !self.is_due() {
             return Enlisted::In;
         }
         if !own.settle(BY_ITSELF) {
             return Enlisted::Lost;
         }
-        self.start(side, goal).map_or(Enlisted::Again, Enlisted::Won)
+        self.start(side, goal, room).map_or(Enlisted::Again, Enlisted::Won)
     }
 
     fn withdraw(&self, _side: Side, _goal: Goal, _node: &Node) {}
@@ -127,8 +134,14 @@ impl Part for Clock {
         self.next()
     }
 
-    unsafe fn start_held(&self, side: Side, goal: Goal, _wakes: &mut Wakes) -> Option<Deal> {
-        self.start(side, goal)
+    unsafe fn start_held(
+        &self,
+        side: Side,
+        goal: Goal,
+        room: &mut Room,
+        _wakes: &mut Wakes,
+    ) -> Option<Deal> {
+        self.start(side, goal, room)
     }
 
     unsafe fn enlist_held(&self, _side: Side, _goal: Goal, _node: &Node, _wakes: &mut Wakes) {}

@@ -2,7 +2,7 @@
 
 use crate::channel::Channel;
 use crate::part::meeting_of;
-use crate::waiter::{Deal, Wakes};
+use crate::waiter::{Deal, Room, Wakes};
 use crate::waiting::{Progress, Waiting};
 
 impl<T> Channel<T> {
@@ -40,8 +40,14 @@ impl<T> Channel<T> {
     }
 
     /// Completes a receive; none if the channel is closed and empty.
-    pub(crate) fn finish_recv(&self, deal: Deal) -> Option<T> {
+    pub(crate) fn finish_recv(&self, deal: Deal, mut room: Room) -> Option<T> {
         match deal {
+            Deal::Message => {
+                let message = Room::slot::<T>(&raw mut room)?;
+                // SAFETY: the deal says that one lies there, and it is taken
+                // once.
+                Some(unsafe { message.read() })
+            }
             Deal::Promise => {
                 let mut wakes = Wakes::none();
                 let message = self.lock().take_kept(&mut wakes);

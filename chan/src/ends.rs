@@ -10,7 +10,7 @@ use crate::part::Part;
 use crate::select::Case;
 use crate::shared::{RECEIVERS, SENDERS, Shared};
 use crate::shim::{Reason, clock, poll_point};
-use crate::waiter::Deal;
+use crate::waiter::{Deal, Room};
 use crate::waiting::{Progress, Waiting};
 use std::fmt;
 use std::iter::FusedIterator;
@@ -601,9 +601,10 @@ impl<T> Receiver<T> {
     }
 
     /// Completes a receive that a selection has won.
-    pub(crate) fn finish(&self, deal: Deal) -> Option<T> {
+    #[inline]
+    pub(crate) fn finish(&self, deal: Deal, room: Room) -> Option<T> {
         match (&self.kind, deal) {
-            (Kind::Channel(shared), _) => shared.channel().finish_recv(deal),
+            (Kind::Channel(shared), _) => shared.channel().finish_recv(deal, room),
             (Kind::Clock(clock, convert), Deal::Time(due)) => Some(convert(clock.message(due))),
             _ => None,
         }

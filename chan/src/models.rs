@@ -47,13 +47,18 @@ fn try_recv(channel: &Channel<u32>) -> Option<u32> {
 type Cases<'a> = [(&'a Channel<u32>, Side)];
 
 /// Chooses one of the cases and runs `then` on it.
-fn select<R>(cases: &Cases<'_>, until: Until, then: impl FnOnce(Won<'_>) -> R) -> Option<R> {
+fn select<R>(
+    cases: &Cases<'_>,
+    goal: Goal,
+    until: Until,
+    then: impl FnOnce(Won<'_>) -> R,
+) -> Option<R> {
     let cases: Vec<Case<'_>> = cases
         .iter()
         .map(|(channel, side)| Case::new(*channel, *side))
         .collect();
     let nodes: Vec<NodeSlot> = cases.iter().map(|_| NodeSlot::new()).collect();
-    let selection = Selection::new(&cases, &nodes, true, Goal::Start, until);
+    let selection = Selection::new(&cases, &nodes, true, goal, until);
     let won = selection.run();
     drop(selection);
     won.map(then)
@@ -67,7 +72,7 @@ fn complete(cases: &Cases<'_>, won: Won<'_>, message: u32) -> Result<Option<u32>
             .finish_send(won.deal, message)
             .map(|()| None)
             .map_err(|_| ()),
-        Side::Recv => channel.finish_recv(won.deal).map(Some).ok_or(()),
+        Side::Recv => channel.finish_recv(won.deal, won.room).map(Some).ok_or(()),
     }
 }
 
@@ -144,68 +149,77 @@ fn a_close_ends_every_wait() {
 /// other: they meet at one of the two, and only there.
 #[test]
 fn two_selections_meet_once() {
-    model(|| {
-        let channels = Arc::new((Channel::new(0), Channel::new(0)));
-        let other = spawn({
-            let channels = channels.clone();
-            move || {
-                let cases = [(&channels.0, Side::Send), (&channels.1, Side::Recv)];
-                select(&cases, Until::Ever, |won| complete(&cases, won, 1)).unwrap()
+    for goal in [Goal::Start, Goal::Take] {
+        model(move || {
+            let channels = Arc::new((Channel::new(0), Channel::new(0)));
+            let other = spawn({
+                let channels = channels.clone();
+                move || {
+                    let cases = [(&channels.0, Side::Send), (&channels.1, Side::Recv)];
+                    select(&cases, goal, Until::Ever, |won| complete(&cases, won, 1)).unwrap()
+                }
+            });
+            let cases = [(&channels.1, Side::Send), (&channels.0, Side::Recv)];
+            let mine = select(&cases, goal, Until::Ever, |won| complete(&cases, won, 2)).unwrap();
+            let theirs = other.join().unwrap();
+            match (mine, theirs) {
+                (Ok(None), Ok(Some(2))) | (Ok(Some(1)), Ok(None)) => {}
+                other => panic!("{other:?}"),
             }
+            assert!(!channels.0.lock().can_recv());
+            assert!(!channels.1.lock().can_recv());
         });
-        let cases = [(&channels.1, Side::Send), (&channels.0, Side::Recv)];
-        let mine = select(&cases, Until::Ever, |won| complete(&cases, won, 2)).unwrap();
-        let theirs = other.join().unwrap();
-        match (mine, theirs) {
-            (Ok(None), Ok(Some(2))) | (Ok(Some(1)), Ok(None)) => {}
-            other => panic!("{other:?}"),
-        }
-        assert!(!channels.0.lock().can_recv());
-        assert!(!channels.1.lock().can_recv());
-    });
+    }
 }
 
 /// The same with a third, plain, that sends to one of them if it can.
 #[test]
 fn a_selection_is_chosen_once() {
-    model(|| {
-        let channels = Arc::new((Channel::new(0), Channel::new(0)));
-        let other = spawn({
-            let channels = channels.clone();
-            move || {
-                let cases = [(&channels.0, Side::Recv), (&channels.1, Side::Recv)];
-                select(&cases, Until::Ever, |won| complete(&cases, won, 0)).unwrap()
+    for goal in [Goal::Start, Goal::Take] {
+        model(move || {
+            let channels = Arc::new((Channel::new(0), Channel::new(0)));
+            let other = spawn({
+                let channels = channels.clone();
+                move || {
+                    let cases = [(&channels.0, Side::Recv), (&channels.1, Side::Recv)];
+                    select(&cases, goal, Until::Ever, |won| complete(&cases, won, 0)).unwrap()
+                }
+            });
+            let hurried = spawn({
+                let channels = channels.clone();
+                move || send_in_time(&channels.1, 2)
+            });
+            let cases = [(&channels.0, Side::Send)];
+            let sent = select(&cases, goal, Until::Then(some_time()), |won| {
+                complete(&cases, won, 1)
+            });
+            let hurried = hurried.join().unwrap();
+            if sent.is_none() && hurried.is_err() {
+                // Nobody came in time.
+                assert_eq!(send(&channels.0, 3), Ok(()));
             }
+            let got = other.join().unwrap().unwrap().unwrap();
+            let count = usize::from(sent.is_some()) + usize::from(hurried.is_ok());
+            assert!(count <= 1, "it took two messages");
+            let expected = match (sent.is_some(), hurried.is_ok()) {
+                (true, _) => 1,
+                (_, true) => 2,
+                _ => 3,
+            };
+            assert_eq!(got, expected);
         });
-        let hurried = spawn({
-            let channels = channels.clone();
-            move || send_in_time(&channels.1, 2)
-        });
-        let cases = [(&channels.0, Side::Send)];
-        let sent = select(&cases, Until::Then(some_time()), |won| {
-            complete(&cases, won, 1)
-        });
-        let hurried = hurried.join().unwrap();
-        if sent.is_none() && hurried.is_err() {
-            // Nobody came in time.
-            assert_eq!(send(&channels.0, 3), Ok(()));
-        }
-        let got = other.join().unwrap().unwrap().unwrap();
-        let count = usize::from(sent.is_some()) + usize::from(hurried.is_ok());
-        assert!(count <= 1, "it took two messages");
-        let expected = match (sent.is_some(), hurried.is_ok()) {
-            (true, _) => 1,
-            (_, true) => 2,
-            _ => 3,
-        };
-        assert_eq!(got, expected);
-    });
+    }
 }
 
 /// A selection against a close of one channel and its own deadline.
 #[test]
 fn a_selection_against_close_and_time() {
-    for capacity in [0, 1] {
+    for (capacity, goal) in [
+        (0, Goal::Start),
+        (1, Goal::Start),
+        (0, Goal::Take),
+        (1, Goal::Take),
+    ] {
         model(move || {
             let channels = Arc::new((Channel::new(capacity), Channel::new(0)));
             let sender = spawn({
@@ -217,7 +231,7 @@ fn a_selection_against_close_and_time() {
                 move || channels.0.close(BY_CALL)
             });
             let cases = [(&channels.1, Side::Recv), (&channels.0, Side::Recv)];
-            let got = select(&cases, Until::Then(some_time()), |won| {
+            let got = select(&cases, goal, Until::Then(some_time()), |won| {
                 assert_eq!(won.index, 1, "nobody sends to the first");
                 complete(&cases, won, 0)
             });
@@ -245,7 +259,9 @@ fn a_partner_outlives_a_selection_that_draws_back() {
                 let channel = channel.clone();
                 move || {
                     let cases = [(&*channel, Side::Recv)];
-                    select(&cases, Until::Then(some_time()), |won| won.give_back());
+                    select(&cases, Goal::Start, Until::Then(some_time()), |won| {
+                        won.give_back()
+                    });
                 }
             });
             assert_eq!(recv(&channel), Some(7));
@@ -265,11 +281,16 @@ fn one_of_two_selections_draws_back() {
             let channel = channel.clone();
             move || {
                 let cases = [(&*channel, Side::Send)];
-                select(&cases, Until::Ever, |won| complete(&cases, won, 7)).unwrap()
+                select(&cases, Goal::Start, Until::Ever, |won| {
+                    complete(&cases, won, 7)
+                })
+                .unwrap()
             }
         });
         let cases = [(&*channel, Side::Recv)];
-        select(&cases, Until::Then(some_time()), |won| won.give_back());
+        select(&cases, Goal::Start, Until::Then(some_time()), |won| {
+            won.give_back()
+        });
         assert_eq!(recv(&channel), Some(7));
         assert_eq!(sender.join().unwrap(), Ok(None));
     });
@@ -293,7 +314,7 @@ fn a_default_is_exact() {
             [(&channels.0, Side::Recv), (&channels.1, Side::Recv)],
             [(&channels.1, Side::Recv), (&channels.0, Side::Recv)],
         ] {
-            let found = select(&cases, Until::Now, |won| won.give_back());
+            let found = select(&cases, Goal::Start, Until::Now, |won| won.give_back());
             assert!(found.is_some(), "one was full all the time");
         }
         mover.join().unwrap();

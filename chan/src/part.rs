@@ -1,10 +1,10 @@
 //! A channel as a selection sees it: without its messages' type.
 
-use crate::channel::{Channel, Guard, Side};
+use crate::channel::{Channel, Guard, Side, Step};
 use crate::lock::{CAN_RECV, CAN_SEND, Key, Word};
 use crate::meeting::Meeting;
 use crate::shim::{Wait, clock};
-use crate::waiter::{Deal, Node, Wakes};
+use crate::waiter::{Deal, Node, Room, Wakes};
 use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 use std::sync::Arc;
@@ -37,6 +37,9 @@ pub(crate) const BY_ITSELF: u32 = u32::MAX;
 pub(crate) enum Goal {
     /// One of them started.
     Start,
+    /// As `Start`, but a receive may be completed at once, into the room: it
+    /// is taken from there before anything else is done.
+    Take,
     /// To know one that is ready.
     Know,
 }
@@ -47,12 +50,19 @@ pub(crate) enum Goal {
 pub(crate) trait Part {
     fn seen(&self, side: Side) -> Seen;
     /// Wins the case, if it is ready.
-    fn start(&self, side: Side, goal: Goal) -> Option<Deal>;
+    fn start(&self, side: Side, goal: Goal, room: &mut Room) -> Option<Deal>;
     /// Stands in the queue unless the case is ready.
     ///
     /// # Safety
     /// 1. The node does not move, and `withdraw` comes before it goes.
-    unsafe fn enlist(&self, side: Side, goal: Goal, node: &Node, own: &Wait) -> Enlisted;
+    unsafe fn enlist(
+        &self,
+        side: Side,
+        goal: Goal,
+        node: &Node,
+        own: &Wait,
+        room: &mut Room,
+    ) -> Enlisted;
     fn withdraw(&self, side: Side, goal: Goal, node: &Node);
     /// A case that was won is not completed.
     fn give_back(&self, side: Side, deal: Deal);
@@ -68,7 +78,13 @@ pub(crate) trait Part {
     ///
     /// # Safety
     /// 1. The caller holds the lock of `word`, if there is one.
-    unsafe fn start_held(&self, side: Side, goal: Goal, wakes: &mut Wakes) -> Option<Deal>;
+    unsafe fn start_held(
+        &self,
+        side: Side,
+        goal: Goal,
+        room: &mut Room,
+        wakes: &mut Wakes,
+    ) -> Option<Deal>;
     /// As `enlist` of a case that is not ready, under the lock.
     ///
     /// # Safety
@@ -99,7 +115,22 @@ impl<T> Guard<'_, T> {
     }
 
     /// Wins the case, if it is ready.
-    fn win(&mut self, side: Side, wakes: &mut Wakes) -> Option<Deal> {
+    fn win(&mut self, side: Side, goal: Goal, room: &mut Room, wakes: &mut Wakes) -> Option<Deal> {
+        if goal == Goal::Know {
+            return self.is_ready_for(side, None).then_some(Deal::Ready);
+        }
+        if goal == Goal::Take
+            && side == Side::Recv
+            && let Some(to) = Room::slot::<T>(room)
+        {
+            // SAFETY: 1. it fits, and the room is empty.
+            return match unsafe { self.try_take(to, wakes) } {
+                Step::Done => Some(Deal::Message),
+                Step::Closed => Some(Deal::Closed),
+                Step::Pair(partner) => Some(meet::<T>(partner, wakes)),
+                Step::Wait => None,
+            };
+        }
         if side == Side::Send && self.is_closed() {
             return Some(Deal::Closed);
         }
@@ -114,13 +145,19 @@ impl<T> Guard<'_, T> {
                 // It stays parked until the selection is completed.
                 return Some(Deal::Peer(node));
             }
-            let meeting = Arc::new(Meeting::<T>::new());
-            let ours = into_deal(meeting.clone());
-            wakes.push(partner, into_deal(meeting));
-            return Some(ours);
+            return Some(meet::<T>(node, wakes));
         }
         self.is_closed().then_some(Deal::Closed)
     }
+}
+
+/// A meeting with a selection that has been claimed.
+fn meet<T>(partner: NonNull<Node>, wakes: &mut Wakes) -> Deal {
+    let meeting = Arc::new(Meeting::<T>::new());
+    let ours = into_deal(meeting.clone());
+    // SAFETY: claimed and not unparked yet.
+    wakes.push(unsafe { partner.as_ref() }, into_deal(meeting));
+    ours
 }
 
 fn into_deal<T>(meeting: Arc<Meeting<T>>) -> Deal {
@@ -162,19 +199,23 @@ impl<T> Part for Channel<T> {
         }
     }
 
-    fn start(&self, side: Side, goal: Goal) -> Option<Deal> {
+    fn start(&self, side: Side, goal: Goal, room: &mut Room) -> Option<Deal> {
         let mut wakes = Wakes::none();
         let mut guard = self.lock();
-        let deal = match goal {
-            Goal::Start => guard.win(side, &mut wakes),
-            Goal::Know => guard.is_ready_for(side, None).then_some(Deal::Ready),
-        };
+        let deal = guard.win(side, goal, room, &mut wakes);
         drop(guard);
         wakes.wake();
         deal
     }
 
-    unsafe fn enlist(&self, side: Side, goal: Goal, node: &Node, own: &Wait) -> Enlisted {
+    unsafe fn enlist(
+        &self,
+        side: Side,
+        goal: Goal,
+        node: &Node,
+        own: &Wait,
+        room: &mut Room,
+    ) -> Enlisted {
         let mut wakes = Wakes::none();
         let mut guard = self.lock();
         let enlisted = if !guard.is_ready_for(side, Some(own)) {
@@ -184,10 +225,7 @@ impl<T> Part for Channel<T> {
         } else if !own.settle(BY_ITSELF) {
             Enlisted::Lost
         } else {
-            let deal = match goal {
-                Goal::Start => guard.win(side, &mut wakes),
-                Goal::Know => Some(Deal::Ready),
-            };
+            let deal = guard.win(side, goal, room, &mut wakes);
             deal.map_or(Enlisted::Again, Enlisted::Won)
         };
         drop(guard);
@@ -199,8 +237,8 @@ impl<T> Part for Channel<T> {
         let mut guard = self.lock();
         if node.is_in() {
             match goal {
-                Goal::Start => guard.queue(side).remove(node),
                 Goal::Know => guard.watch(side).remove(node),
+                _ => guard.queue(side).remove(node),
             }
         }
     }
@@ -232,26 +270,29 @@ impl<T> Part for Channel<T> {
         Some(Channel::word(self))
     }
 
-    unsafe fn start_held(&self, side: Side, goal: Goal, wakes: &mut Wakes) -> Option<Deal> {
+    unsafe fn start_held(
+        &self,
+        side: Side,
+        goal: Goal,
+        room: &mut Room,
+        wakes: &mut Wakes,
+    ) -> Option<Deal> {
         // SAFETY: 1. the caller's promise.
         let mut guard = unsafe { self.held() };
-        match goal {
-            Goal::Start => guard.win(side, wakes),
-            Goal::Know => guard.is_ready_for(side, None).then_some(Deal::Ready),
-        }
+        guard.win(side, goal, room, wakes)
     }
 
     unsafe fn enlist_held(&self, side: Side, goal: Goal, node: &Node, wakes: &mut Wakes) {
         // SAFETY: 1. the caller's promise.
         let mut guard = unsafe { self.held() };
         match goal {
-            Goal::Start => {
+            // SAFETY: 1. the caller's 2.
+            Goal::Know => unsafe { guard.watch(side).push(node) },
+            _ => {
                 // SAFETY: 1. the caller's 2.
                 unsafe { guard.queue(side).push(node) };
                 guard.tell_watchers(wakes);
             }
-            // SAFETY: 1. the caller's 2.
-            Goal::Know => unsafe { guard.watch(side).push(node) },
         }
     }
 

@@ -14,7 +14,7 @@ use crate::channel::Side;
 use crate::lock::Key;
 use crate::part::{Enlisted, Goal, Part};
 use crate::shim::{Reason, WOKEN, Wait, checkpoint, clock, random};
-use crate::waiter::{Deal, Node, Wakes};
+use crate::waiter::{Deal, Node, Room, Wakes};
 use std::cell::{Cell, UnsafeCell};
 use std::mem::MaybeUninit;
 
@@ -69,6 +69,8 @@ pub(crate) struct Won<'a> {
     pub(crate) index: usize,
     pub(crate) case: Case<'a>,
     pub(crate) deal: Deal,
+    /// Holds the message of `Deal::Message`.
+    pub(crate) room: Room,
 }
 
 /// What a selection is at.
@@ -121,11 +123,13 @@ impl<'s, 'a> Selection<'s, 'a> {
         }
     }
 
-    fn won(&self, index: usize, deal: Deal) -> Won<'a> {
+    #[inline]
+    fn won(&self, index: usize, deal: Deal, room: Room) -> Won<'a> {
         Won {
             index,
             case: self.cases[index],
             deal,
+            room,
         }
     }
 
@@ -179,8 +183,11 @@ impl<'s, 'a> Selection<'s, 'a> {
             ready &= !(1 << index);
             let index = index as usize;
             let case = self.cases[index];
-            if let Some(deal) = case.part.and_then(|part| part.start(case.side, self.goal)) {
-                return Tried::Won(self.won(index, deal));
+            let mut room = Room::new();
+            if let Some(part) = case.part
+                && let Some(deal) = part.start(case.side, self.goal, &mut room)
+            {
+                return Tried::Won(self.won(index, deal, room));
             }
         }
         Tried::Unsteady
@@ -197,8 +204,9 @@ impl<'s, 'a> Selection<'s, 'a> {
             let seen = part.seen(case.side);
             stamps = sum(stamps, seen.stamp);
             if seen.may_be_ready {
-                if let Some(deal) = part.start(case.side, self.goal) {
-                    return Tried::Won(self.won(index, deal));
+                let mut room = Room::new();
+                if let Some(deal) = part.start(case.side, self.goal, &mut room) {
+                    return Tried::Won(self.won(index, deal, room));
                 }
                 stamps = None;
             }
@@ -234,9 +242,11 @@ impl<'s, 'a> Selection<'s, 'a> {
         for index in (first..count).chain(0..first) {
             let case = self.cases[index];
             let Some(part) = case.part else { continue };
+            let mut room = Room::new();
             // SAFETY: 1. all locks are held.
-            if let Some(deal) = unsafe { part.start_held(case.side, self.goal, &mut wakes) } {
-                found = Some(self.won(index, deal));
+            let deal = unsafe { part.start_held(case.side, self.goal, &mut room, &mut wakes) };
+            if let Some(deal) = deal {
+                found = Some(self.won(index, deal, room));
                 break;
             }
         }
@@ -285,7 +295,8 @@ impl<'s, 'a> Selection<'s, 'a> {
     fn prepare(&self, index: usize) -> &Node {
         // SAFETY: not in use: it is not counted as enlisted.
         let node = unsafe { &mut *self.nodes[index].0.get() }.write(Node::new());
-        node.prepare_case(self.wait(), u32::try_from(index).unwrap_or(0));
+        let takes = self.goal == Goal::Take;
+        node.prepare_case(self.wait(), u32::try_from(index).unwrap_or(0), takes);
         node
     }
 
@@ -306,13 +317,14 @@ impl<'s, 'a> Selection<'s, 'a> {
             if self.wait().is_settled() {
                 break;
             }
+            let mut room = Room::new();
             // SAFETY: 1. counted as enlisted, it is withdrawn.
-            match unsafe { part.enlist(case.side, self.goal, node, self.wait()) } {
+            match unsafe { part.enlist(case.side, self.goal, node, self.wait(), &mut room) } {
                 Enlisted::In => self.enlisted.set(index + 1),
                 Enlisted::Lost => break,
                 Enlisted::Won(deal) => {
                     self.withdraw(usize::MAX);
-                    return Some(Progress::Won(self.won(index, deal)));
+                    return Some(Progress::Won(self.won(index, deal, room)));
                 }
                 Enlisted::Again => {
                     self.withdraw(usize::MAX);
@@ -386,9 +398,9 @@ impl<'s, 'a> Selection<'s, 'a> {
     pub(crate) fn resume(&self, outcome: u32) -> Progress<'a> {
         let index = outcome.wrapping_sub(WOKEN) as usize;
         if outcome >= WOKEN && index < self.cases.len() {
-            let deal = self.node(index).deal.get();
+            let (deal, room) = (self.node(index).deal.get(), self.node(index).room());
             self.withdraw(index);
-            return Progress::Won(self.won(index, deal));
+            return Progress::Won(self.won(index, deal, room));
         }
         self.withdraw(usize::MAX);
         match self.until {

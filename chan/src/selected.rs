@@ -326,7 +326,7 @@ impl SelectedOperation<'_> {
             "passed a receiver that wasn't selected"
         );
         let won = ManuallyDrop::new(self).0;
-        r.finish(won.deal).ok_or(RecvError)
+        r.finish(won.deal, won.room).ok_or(RecvError)
     }
 }
 
@@ -388,7 +388,7 @@ pub(crate) mod calls {
     #[inline(always)]
     pub fn select<const N: usize>(cases: [Case<'_>; N], biased: bool) -> SelectedOperation<'_> {
         let nodes = [const { NodeSlot::new() }; N];
-        let selection = Selection::new(&cases, &nodes, biased, Goal::Start, Until::Ever);
+        let selection = Selection::new(&cases, &nodes, biased, Goal::Take, Until::Ever);
         match selection.run() {
             Some(won) => SelectedOperation(won),
             None => unreachable!("a selection without a deadline came late"),
@@ -401,7 +401,7 @@ pub(crate) mod calls {
         cases: [Case<'_>; N],
         biased: bool,
     ) -> Option<SelectedOperation<'_>> {
-        let selection = Selection::new(&cases, &[], biased, Goal::Start, Until::Now);
+        let selection = Selection::new(&cases, &[], biased, Goal::Take, Until::Now);
         let won = selection.try_now();
         if won.is_none() {
             poll_point();
@@ -417,7 +417,7 @@ pub(crate) mod calls {
     ) -> Option<SelectedOperation<'_>> {
         let until = Until::Then(clock::after(timeout));
         let nodes = [const { NodeSlot::new() }; N];
-        let selection = Selection::new(&cases, &nodes, biased, Goal::Start, until);
+        let selection = Selection::new(&cases, &nodes, biased, Goal::Take, until);
         selection.run().map(SelectedOperation)
     }
 

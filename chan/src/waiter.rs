@@ -1,8 +1,10 @@
 //! A goroutine or thread that waits at a channel, and queues of them.
 
 use crate::shim::{WOKEN, Wait};
-use std::cell::Cell;
+use std::cell::{Cell, UnsafeCell};
+use std::fmt;
 use std::marker::PhantomPinned;
+use std::mem::MaybeUninit;
 use std::ptr::{self, NonNull};
 
 /// What the one who ended a wait has arranged.
@@ -16,6 +18,8 @@ pub(crate) enum Deal {
     Closed,
     /// The partner, a selection, drew back: again, at the front.
     Retry,
+    /// To a selection that takes: the message lies in the node's room.
+    Message,
     /// To a selection: a message in the buffer, or room there, is kept.
     Promise,
     /// To a selection: the partner is parked until it is completed. Its node.
@@ -28,6 +32,44 @@ pub(crate) enum Deal {
     Ready,
 }
 
+/// Room for a small message that a selection receives in the same breath as
+/// it is chosen: so its sender need not wait for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Room {
+    /// Written and read as a message, by address alone.
+    _bytes: [MaybeUninit<u64>; 4],
+}
+
+impl Room {
+    #[inline]
+    pub(crate) const fn new() -> Self {
+        Self {
+            _bytes: [MaybeUninit::uninit(); 4],
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn fits<T>() -> bool {
+        size_of::<T>() <= size_of::<Self>() && align_of::<T>() <= align_of::<Self>()
+    }
+
+    /// The place of a message in it, which fits.
+    #[inline]
+    pub(crate) fn slot<T>(room: *mut Self) -> Option<NonNull<T>> {
+        if Self::fits::<T>() {
+            NonNull::new(room.cast())
+        } else {
+            None
+        }
+    }
+}
+
+impl fmt::Debug for Room {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Room")
+    }
+}
+
 /// A waiter at one side of one channel, on the stack of who waits.
 ///
 /// Invariants
@@ -38,7 +80,9 @@ pub(crate) enum Deal {
 ///    `next` of a node taken out and settled by who did that.
 /// 3. `deal` is written by who settled the wait, before the unpark, and read
 ///    by the owner after it.
-/// 4. `slot`, of a plain waiter, is the place of its message: full in a
+/// 4. `room`, of a selection that takes, is filled as a plain receiver's slot
+///    is, and `deal` says so.
+/// 5. `slot`, of a plain waiter, is the place of its message: full in a
 ///    sender's node, empty in a receiver's, until who settled it moves it.
 #[derive(Debug)]
 pub(crate) struct Node {
@@ -49,6 +93,9 @@ pub(crate) struct Node {
     next: Cell<*const Node>,
     case: Cell<u32>,
     is_in: Cell<bool>,
+    /// A receive of a selection that takes: its room may be filled.
+    takes: Cell<bool>,
+    room: UnsafeCell<Room>,
     _pinned: PhantomPinned,
 }
 
@@ -62,6 +109,8 @@ impl Node {
             next: Cell::new(ptr::null()),
             case: Cell::new(0),
             is_in: Cell::new(false),
+            takes: Cell::new(false),
+            room: UnsafeCell::new(Room::new()),
             _pinned: PhantomPinned,
         }
     }
@@ -75,9 +124,10 @@ impl Node {
     }
 
     /// For case number `case` of a selection.
-    pub(crate) fn prepare_case(&self, wait: &Wait, case: u32) {
+    pub(crate) fn prepare_case(&self, wait: &Wait, case: u32, takes: bool) {
         self.wait.set(wait);
         self.case.set(case);
+        self.takes.set(takes);
         self.deal.set(Deal::Open);
     }
 
@@ -85,6 +135,23 @@ impl Node {
     #[inline]
     pub(crate) fn slot<T>(&self) -> Option<NonNull<T>> {
         NonNull::new(self.slot.get().cast())
+    }
+
+    /// The place of a message that a selection takes at once, if it does and
+    /// the message fits.
+    #[inline]
+    pub(crate) fn room_slot<T>(&self) -> Option<NonNull<T>> {
+        if self.takes.get() {
+            Room::slot(self.room.get())
+        } else {
+            None
+        }
+    }
+
+    /// What lies in its room.
+    pub(crate) fn room(&self) -> Room {
+        // SAFETY: read by the owner, after the wait.
+        unsafe { *self.room.get() }
     }
 
     pub(crate) fn is_in(&self) -> bool {
