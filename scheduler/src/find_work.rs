@@ -129,6 +129,7 @@ fn upkeep(here: Here) -> Option<Runnable> {
     own.upkeep_in.set(every);
 
     let woke = run_timers(here, now);
+    scheduler.netpoll().look(now);
     if scheduler.processors.is_wanted() {
         give_way_in_time(here, now);
     } else {

@@ -20,7 +20,7 @@
 //! | `timers`, `clock` | deadlines |
 //! | `processor`, `idle` | permits; who sleeps, whom to call |
 //! | `machine`, `schedule`, `find_work` | an OS thread, its loop, its search |
-//! | `netpoll` | where one idle machine sleeps |
+//! | `netpoll`, `descriptor` | readiness of descriptors, and where one idle machine sleeps; waiting for one |
 //! | `park` | waiting, for goroutines and threads |
 //! | `handoff` | calls that block; pins; deep stacks |
 //! | `monitor` | rescues what waits behind stuck machines |
@@ -66,6 +66,8 @@ rooms! {
     pub mod clock;
     pub mod config;
     #[allow(unsafe_code)]
+    mod descriptor;
+    #[allow(unsafe_code)]
     mod find_work;
     #[allow(unsafe_code)]
     mod goroutine;
@@ -106,6 +108,7 @@ rooms! {
 
 #[cfg(not(raddle_model))]
 mod surface {
+    pub use crate::descriptor::{Descriptor, Direction};
     pub use crate::goroutine::{
         Goexit, Goroutine, GoroutineId, Join, Payload, Shutdown, goexit, is_panic,
     };

@@ -5,6 +5,7 @@ use crate::goroutine::{HOME_BY_PANIC, Header, LEFT_PANICKING, Payload, RAISED, R
 use crate::home_queue::HomeQueue;
 use crate::idle::{Bed, Sleep};
 use crate::inbox::Inbox;
+use crate::netpoll::Ready;
 use crate::park::Alarm;
 use crate::processor::{Member, Seat};
 use crate::run_queue::{Offered, RunQueue};
@@ -107,6 +108,8 @@ pub(crate) struct Own {
     pub(crate) leave_until: Cell<u64>,
     /// Since when somebody has wanted the permit.
     pub(crate) wanted_since: Cell<u64>,
+    /// What the netpoller gave, until it is told.
+    pub(crate) ready: Cell<Option<Ready>>,
     pub(crate) random: Cell<u64>,
     pub(crate) ids: Cell<(u64, u64)>,
 }
@@ -156,6 +159,7 @@ impl Machine {
                 as_thread: Cell::new(0),
                 leave_until: Cell::new(0),
                 wanted_since: Cell::new(0),
+                ready: Cell::new(None),
                 random: Cell::new((number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
                 ids: Cell::new((0, 0)),
             },
@@ -171,7 +175,7 @@ impl Machine {
     pub(crate) fn call(&self) {
         match self.sleep.call() {
             None => {}
-            Some(Bed::Poll) => self.scheduler().netpoll.call(),
+            Some(Bed::Poll) => self.scheduler().netpoll().call(),
             Some(Bed::Word) => {
                 if let Some(thread) = self.thread.get() {
                     thread.unpark();

@@ -188,6 +188,7 @@ impl<'a> Watch<'a> {
                 continue;
             }
             self.idle_since = None;
+            self.scheduler.netpoll().look(now);
             self.look(now);
         }
     }

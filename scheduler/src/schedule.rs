@@ -338,7 +338,7 @@ fn rest(here: Here) {
         return;
     }
     let me = here.machine();
-    let bed = if scheduler.netpoll.try_take_role() {
+    let bed = if scheduler.netpoll().try_take_role() {
         Bed::Poll
     } else {
         Bed::Word
@@ -364,7 +364,11 @@ fn rest(here: Here) {
         here.sleep.wake_up();
     }
     if bed == Bed::Poll {
-        scheduler.netpoll.leave_role();
+        scheduler.netpoll().leave_role();
+        if let Some(ready) = own.ready.take() {
+            // With a permit, if there was one: so they come to this machine.
+            ready.tell();
+        }
     }
     wake_to_work(here);
 }
@@ -425,7 +429,12 @@ fn sleep(here: Here, bed: Bed) {
 /// Until `deadline` at most; may end early.
 fn sleep_once(here: Here, bed: Bed, deadline: u64) {
     match bed {
-        Bed::Poll => here.scheduler().netpoll.wait(deadline),
+        Bed::Poll => {
+            let ready = here.scheduler().netpoll().wait(deadline);
+            if !ready.is_empty() {
+                here.own().ready.set(Some(ready));
+            }
+        }
         Bed::Word if deadline == u64::MAX => thread::park(),
         Bed::Word => {
             if let Some(left @ 1..) = deadline.checked_sub(clock::now()) {

@@ -41,7 +41,7 @@ pub struct Scheduler {
     pub(crate) company: AtomicUsize,
     /// Calls of `blocking` under way in place.
     pub(crate) away: AtomicUsize,
-    pub(crate) netpoll: Netpoll,
+    netpoll: Netpoll,
     machines: Mutex<Vec<Arc<Machine>>>,
     pub(crate) machines_version: AtomicUsize,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
@@ -209,6 +209,10 @@ impl Scheduler {
     /// The machines as of now.
     pub(crate) fn machines(&self) -> Vec<Arc<Machine>> {
         self.machines.lock().clone()
+    }
+
+    pub(crate) fn netpoll(&self) -> &Netpoll {
+        &self.netpoll
     }
 
     /// There is new work for whoever is free; the caller has put it where a
