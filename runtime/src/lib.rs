@@ -26,6 +26,7 @@
 //! | `main` as a goroutine | [`#[raddle::main]`](main) | `func main` |
 //! | a test that cannot hang | [`#[raddle::test]`](macro@test) | `go test -timeout` |
 //! | a runtime of one's own | [`runtime::Builder`] | |
+//! | to see who waits for what | [`observe::dump`] | `runtime.Stack` |
 //!
 //! All of it works from plain OS threads too: the first use starts the
 //! default runtime, tuned by `RADDLE_MAXPROCS` and its kin (see [`runtime`]).
@@ -62,6 +63,7 @@ pub mod chan {
     pub use raddle_chan::*;
 }
 
+pub mod observe;
 pub mod runtime;
 pub mod sync;
 pub mod time;

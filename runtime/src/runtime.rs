@@ -21,7 +21,8 @@ use std::io;
 use std::panic::Location;
 use std::time::Duration;
 
-pub use raddle_scheduler::config::{PanicPolicy, num_cpus};
+pub use raddle_scheduler::Report;
+pub use raddle_scheduler::config::{OnDeadlock, PanicPolicy, num_cpus};
 
 /// How many goroutines run at the same time at most: the processors of the
 /// calling goroutine's runtime, else of the default one.
@@ -138,6 +139,27 @@ impl Builder {
     /// What a panic that leaves a goroutine does.
     pub fn panic_policy(self, policy: PanicPolicy) -> Self {
         self.set(|config| config.panic = policy)
+    }
+
+    /// What happens when all goroutines of the process are asleep for ever
+    /// and this runtime has some of them. `Exit(2)` if not set, as in the
+    /// default runtime: the proof covers the whole process, so no part of the
+    /// program could go on.
+    ///
+    /// # Examples
+    /// ```
+    /// use raddle::runtime::{Builder, OnDeadlock::*, Report};
+    ///
+    /// fn tell(report: &Report) {
+    ///     eprint!("{report}");
+    /// }
+    ///
+    /// let runtime = Builder::new().on_deadlock(Hook(tell)).build()?;
+    /// # drop(runtime);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn on_deadlock(self, policy: OnDeadlock) -> Self {
+        self.set(|config| config.deadlock = policy)
     }
 
     /// How many OS threads run goroutines at most, stuck ones included.

@@ -6,7 +6,6 @@ use raddle_scheduler::{self as scheduler, Goexit, Options, Scheduler, with_curre
 use std::panic::Location;
 use std::process::{ExitCode, Termination, exit};
 use std::sync::OnceLock;
-use std::time::Duration;
 
 /// What main and `run` have, unless goroutines are to have more.
 const MAIN_STACK: usize = 8 << 20;
@@ -157,8 +156,9 @@ where
             if panicked {
                 exit(101);
             }
-            // Main called goexit: the others go on.
-            wait_for_the_rest();
+            // Main called goexit: the others go on, until they sleep for
+            // ever or there are none left.
+            scheduler::note_main_goexit();
         })
 }
 
@@ -167,20 +167,4 @@ fn number_of(code: ExitCode) -> i32 {
     (0..=u8::MAX)
         .find(|number| ExitCode::from(*number) == code)
         .map_or(1, i32::from)
-}
-
-/// After main's `goexit`: when the last goroutine has ended, nothing can
-/// happen any more.
-fn wait_for_the_rest() {
-    let watch = || {
-        while started_default().is_some_and(|scheduler| scheduler.num_goroutines() > 0) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        eprintln!("fatal error: all goroutines are asleep - deadlock!");
-        eprintln!("\nmain called goexit, and no goroutine is left");
-        exit(2);
-    };
-    let _watcher = std::thread::Builder::new()
-        .name("raddle-goexit".into())
-        .spawn(watch);
 }

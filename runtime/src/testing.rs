@@ -112,16 +112,11 @@ fn run_once<T: Termination + Send + 'static>(
 }
 
 fn report_hang(options: TestOptions, procs: usize, scheduler: &Scheduler) {
-    let mut report = format!(
-        "{} hangs after {} ms at {procs} processors; {} goroutines are alive:\n",
+    eprint!(
+        "{} hangs after {} ms at {procs} processors; {} goroutines are alive:\n\n{}",
         options.name,
         options.deadline_ms,
-        scheduler.num_goroutines()
+        scheduler.num_goroutines(),
+        crate::observe::dump(),
     );
-    for line in scheduler.describe_goroutines() {
-        report.push_str("  ");
-        report.push_str(&line);
-        report.push('\n');
-    }
-    eprint!("{report}");
 }

@@ -4,6 +4,7 @@
 //! settings win; a bad variable is an error all the same. [`Config::check`]
 //! holds builders to the limits that variables have.
 
+use crate::report::Report;
 use std::error::Error;
 use std::ffi::{OsStr, OsString};
 use std::fmt;
@@ -49,6 +50,39 @@ pub enum PanicPolicy {
     Abort,
 }
 
+/// What happens when all goroutines of the process are asleep for ever, to
+/// the runtime that has some of them.
+#[derive(Clone, Copy, Debug)]
+pub enum OnDeadlock {
+    /// Prints the report, and ends the process with this status.
+    Exit(i32),
+    /// Calls this with the report, once until a goroutine has run again, on a
+    /// thread of its own.
+    Hook(fn(&Report)),
+    /// Nothing.
+    Ignore,
+}
+
+impl Default for OnDeadlock {
+    /// `Exit(2)`, as in Go.
+    fn default() -> Self {
+        Self::Exit(2)
+    }
+}
+
+impl PartialEq for OnDeadlock {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Exit(status), Self::Exit(other)) => status == other,
+            (Self::Hook(hook), Self::Hook(other)) => std::ptr::fn_addr_eq(*hook, *other),
+            (Self::Ignore, Self::Ignore) => true,
+            _ => false,
+        }
+    }
+}
+
+impl Eq for OnDeadlock {}
+
 /// What `RADDLE_DEBUG` asks for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Debug {
@@ -69,6 +103,8 @@ pub struct Config {
     pub stack_size: Option<usize>,
     /// What a panic does.
     pub panic: PanicPolicy,
+    /// What happens when all are asleep.
+    pub deadlock: OnDeadlock,
     /// How many machines at most.
     pub max_threads: usize,
     /// Whether goroutines move between machines after their first run. No
@@ -86,6 +122,7 @@ impl Default for Config {
             max_procs: None,
             stack_size: None,
             panic: PanicPolicy::default(),
+            deadlock: OnDeadlock::default(),
             max_threads: DEFAULT_THREADS,
             migrate: false,
             debug: Debug::default(),

@@ -10,6 +10,7 @@ use crate::schedule;
 use crate::scheduler::Scheduler;
 use crate::shim::{Relaxed, Release};
 use crate::switch;
+use crate::threads::Known;
 use std::collections::VecDeque;
 use std::io;
 use std::marker::PhantomData;
@@ -206,6 +207,11 @@ static HELPERS: Helpers = Helpers {
     call: Condvar::new(),
 };
 
+/// Whether a call waits for a helper.
+pub(crate) fn has_jobs() -> bool {
+    !HELPERS.lock().jobs.is_empty()
+}
+
 /// An idle helper ends after this.
 const KEEP: Duration = Duration::from_secs(10);
 /// As many helpers at most; further calls wait for one.
@@ -259,6 +265,7 @@ impl Helpers {
     }
 
     fn serve(&self) {
+        let known = Known::introduce();
         let mut state = self.lock();
         loop {
             if let Some(job) = state.jobs.pop_front() {
@@ -271,14 +278,18 @@ impl Helpers {
                 continue;
             }
             state.idle += 1;
+            // A job it is called for is seen by `has_jobs`.
+            known.lie_down();
             let (after, timeout) = self
                 .call
                 .wait_timeout(state, KEEP)
                 .unwrap_or_else(PoisonError::into_inner);
+            known.get_up();
             state = after;
             state.idle -= 1;
             if timeout.timed_out() && state.jobs.is_empty() {
                 state.threads -= 1;
+                known.forget();
                 return;
             }
         }

@@ -25,6 +25,8 @@
 //! | `handoff` | calls that block; pins; deep stacks |
 //! | `monitor` | rescues what waits behind stuck machines |
 //! | `roll` | every goroutine that has begun |
+//! | `bell`, `threads` | threads that wait in raddle, and whether they sleep |
+//! | `deadlock`, `report` | all asleep: proof and report; lists of goroutines |
 //! | `scheduler` | what machines share; start and end |
 //! | `config`, `reason`, `trace`, `fatal`, `shim` | what all stand on |
 //! | `model` | what models of other crates stand on, under `--cfg raddle_model` |
@@ -35,6 +37,7 @@
 )]
 
 // Rooms that hold a protocol compile under the model checker too.
+mod bell;
 mod idle;
 #[allow(unsafe_code)]
 mod inbox;
@@ -66,6 +69,8 @@ rooms! {
     pub mod clock;
     pub mod config;
     #[allow(unsafe_code)]
+    mod deadlock;
+    #[allow(unsafe_code)]
     mod descriptor;
     #[allow(unsafe_code)]
     mod find_work;
@@ -88,6 +93,7 @@ rooms! {
     mod overflow;
     #[allow(unsafe_code)]
     mod park;
+    mod report;
     #[allow(unsafe_code)]
     mod roll;
     mod run_queue;
@@ -102,12 +108,15 @@ rooms! {
     #[allow(unsafe_code)]
     mod switch;
     #[allow(unsafe_code)]
+    mod threads;
+    #[allow(unsafe_code)]
     mod timers;
     mod trace;
 }
 
 #[cfg(not(raddle_model))]
 mod surface {
+    pub use crate::deadlock::{Expecting, dump, note_main_goexit};
     pub use crate::descriptor::{Descriptor, Direction};
     pub use crate::goroutine::{
         Goexit, Goroutine, GoroutineId, Join, Payload, Shutdown, goexit, is_panic,
@@ -117,6 +126,7 @@ mod surface {
     pub use crate::machine::{random, resume};
     pub use crate::park::{Parker, TIMED_OUT, WOKEN, Wait, current, park, park_timeout};
     pub use crate::reason::Reason;
+    pub use crate::report::{Dump, Report};
     pub use crate::schedule::{checkpoint, poll_point, yield_now};
     pub use crate::scheduler::{Runtime, Scheduler, with_current_scheduler};
     pub use crate::spawn::{Options, spawn, spawn_local, spawn_opt};

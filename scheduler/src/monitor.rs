@@ -18,6 +18,7 @@
 //! It sleeps while no processor is in use.
 
 use crate::clock;
+use crate::deadlock;
 use crate::find_work;
 use crate::machine::{Machine, MachineRef, OsThread, take_flag};
 use crate::roll;
@@ -25,6 +26,7 @@ use crate::scheduler::Scheduler;
 use crate::stack;
 use crate::shim::fixed::AtomicU32;
 use crate::shim::{AcqRel, Mutex, Relaxed, Release, SeqCst};
+use crate::threads::Known;
 use crate::trace;
 use std::collections::HashMap;
 use std::io;
@@ -86,14 +88,22 @@ impl Monitor {
         let handle = thread::Builder::new()
             .name("raddle-monitor".into())
             .spawn(move || {
-                let watch = AssertUnwindSafe(|| Watch::new(&watched).run());
+                let known = Known::introduce();
+                let watch = AssertUnwindSafe(|| Watch::new(&watched, &known).run());
                 if catch_unwind(watch).is_err() {
                     crate::fatal::fatal!("a panic ended the monitor");
                 }
+                known.forget();
             })?;
         let _first = self.thread.set(handle.thread().clone());
         *self.handle.lock() = Some(handle);
         Ok(())
+    }
+
+    /// Whether it sleeps and has not been called.
+    pub(crate) fn is_asleep(&self) -> bool {
+        // ORDER: SeqCst, rare.
+        self.state.load(SeqCst) == ASLEEP
     }
 
     /// A machine has a permit that it took or was given just now: the monitor
@@ -138,6 +148,7 @@ struct Seen {
 
 struct Watch<'a> {
     scheduler: &'a Scheduler,
+    known: &'a Known,
     seen: HashMap<usize, Seen>,
     machines: Vec<Arc<Machine>>,
     version: usize,
@@ -155,9 +166,10 @@ struct Watch<'a> {
 }
 
 impl<'a> Watch<'a> {
-    fn new(scheduler: &'a Scheduler) -> Self {
+    fn new(scheduler: &'a Scheduler, known: &'a Known) -> Self {
         Self {
             scheduler,
+            known,
             seen: HashMap::new(),
             machines: Vec::new(),
             version: usize::MAX,
@@ -224,11 +236,18 @@ impl<'a> Watch<'a> {
         let state = &self.scheduler.monitor.state;
         // ORDER: SeqCst, rare; the lock in `is_idle` comes after.
         state.store(ASLEEP, SeqCst);
+        // Whatever it does meanwhile wakes nobody, but for stuck timers, of
+        // which there are none while all machines are idle.
+        self.known.lie_down();
         let mut trim_at = clock::now() + TRIM_AFTER;
+        let mut proof = deadlock::Proof::new();
         // ORDER: SeqCst, rare.
         while state.load(SeqCst) == ASLEEP && !self.scheduler.is_stopping() && self.is_idle() {
+            if proof.due_at() <= clock::now() {
+                proof.attempt();
+            }
             let timer = self.first_stuck_timer();
-            match timer.min(trim_at) {
+            match timer.min(trim_at).min(proof.due_at()) {
                 u64::MAX => thread::park(),
                 deadline => {
                     let left = deadline.saturating_sub(clock::now());
@@ -249,6 +268,7 @@ impl<'a> Watch<'a> {
                 trim_at = u64::MAX;
             }
         }
+        self.known.get_up();
         // ORDER: as above.
         state.store(AWAKE, SeqCst);
         self.idle_since = None;

@@ -11,20 +11,23 @@
 //! return before that unpark, so the winner may touch it until then, and no
 //! wake is left over for the next wait. `docs/parking.md` has the proof.
 
+use crate::bell::Bell;
 use crate::clock;
+use crate::deadlock;
 use crate::goroutine::{Goroutine, GoroutineId, Header, Shutdown};
 use crate::machine::{self, Machine};
 use crate::reason::Reason;
 use crate::schedule;
-use crate::shim::{AcqRel, Acquire, AtomicU32, Relaxed, Release};
+use crate::shim::{AcqRel, Acquire, AtomicU32};
 use crate::state::{Hold, Woken};
 use crate::switch::Left;
+use crate::threads::Known;
 use crate::timers::Key;
 use crate::trace;
 use std::cell::{Cell, OnceCell};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::thread::{self, Thread};
+use std::thread;
 use std::time::Duration;
 
 /// Whom to wake: a goroutine, or an OS thread, as one word.
@@ -232,9 +235,9 @@ impl Wait {
             return park_as(self.own_header(), reason, hold);
         }
         with_thread(|identity| {
-            let in_time = identity.wait(deadline);
+            let in_time = identity.wait(reason, deadline);
             if !in_time && !self.settle(TIMED_OUT) {
-                identity.wait(None);
+                identity.wait(reason, None);
             }
         });
         Woken::Due
@@ -340,7 +343,7 @@ fn wait_for_end_as(header: &Header, hold: Hold) {
         return;
     }
     if me.header().is_none() {
-        with_thread(|identity| identity.wait(None));
+        with_thread(|identity| identity.wait(Reason::Join, None));
         return;
     }
     let mut hold = hold;
@@ -423,21 +426,14 @@ pub fn current() -> Goroutine {
 #[derive(Debug)]
 pub(crate) struct ThreadIdentity {
     id: GoroutineId,
-    thread: Thread,
-    word: AtomicU32,
-    token: AtomicU32,
+    known: Arc<Known>,
 }
-
-const UP: u32 = 0;
-const CALLED: u32 = 1;
 
 impl ThreadIdentity {
     fn new() -> Arc<Self> {
         Arc::new(Self {
             id: crate::spawn::next_id_outside(),
-            thread: thread::current(),
-            word: AtomicU32::new(UP),
-            token: AtomicU32::new(UP),
+            known: Known::introduce(),
         })
     }
 
@@ -446,42 +442,47 @@ impl ThreadIdentity {
     }
 
     pub(crate) fn name(&self) -> Option<&str> {
-        self.thread.name()
+        self.known.thread.name()
     }
 
     /// The one wake of a wait.
     fn wake(&self) {
-        // Once the word is written the thread may be gone, and this with it.
-        let thread = self.thread.clone();
-        // ORDER: Release pairs with `wait`.
-        self.word.store(CALLED, Release);
+        // Once it has rung the thread may be gone, and this with it.
+        let thread = self.known.thread.clone();
+        self.known.wait.ring();
         thread.unpark();
     }
 
     /// Blocks the thread until its wake; `false`: the deadline came first.
-    fn wait(&self, deadline: Option<u64>) -> bool {
-        wait_for(&self.word, deadline)
+    fn wait(&self, reason: Reason, deadline: Option<u64>) -> bool {
+        self.known.set_reason(reason);
+        wait_for(&self.known.wait, deadline)
     }
 
     fn wait_for_token(&self, deadline: Option<u64>) -> bool {
-        wait_for(&self.token, deadline)
+        self.known.set_reason(Reason::Park);
+        wait_for(&self.known.token, deadline)
     }
 
     pub(crate) fn unpark_by_token(&self) {
-        // ORDER: Release pairs with `wait_for`.
-        self.token.store(CALLED, Release);
-        self.thread.unpark();
+        self.known.token.ring();
+        self.known.thread.unpark();
     }
 }
 
-fn wait_for(word: &AtomicU32, deadline: Option<u64>) -> bool {
+/// A thread with a deadline never counts as asleep.
+fn wait_for(bell: &Bell, deadline: Option<u64>) -> bool {
+    let mut is_lying = false;
     loop {
-        // ORDER: Acquire pairs with who called; a failure decides nothing.
-        if word.compare_exchange(CALLED, UP, Acquire, Relaxed).is_ok() {
+        if bell.take() {
             return true;
         }
         match deadline {
-            None => thread::park(),
+            None if is_lying => thread::park(),
+            None => {
+                is_lying = bell.lie_down();
+                deadlock::a_thread_lay_down();
+            }
             Some(deadline) => match deadline.checked_sub(clock::now()) {
                 None | Some(0) => return false,
                 Some(left) => thread::park_timeout(Duration::from_nanos(left)),
@@ -497,11 +498,12 @@ thread_local! {
 }
 
 /// Frees the identity when the thread's values go.
-struct Keeper(#[expect(dead_code, reason = "kept to be dropped")] Arc<ThreadIdentity>);
+struct Keeper(Arc<ThreadIdentity>);
 
 impl Drop for Keeper {
     fn drop(&mut self) {
         IDENTITY.set(ptr::null());
+        self.0.known.forget();
     }
 }
 

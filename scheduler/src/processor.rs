@@ -154,6 +154,8 @@ struct Book<M> {
     owed: usize,
     line: VecDeque<M>,
     idle: Vec<M>,
+    /// How often a machine left the idle list.
+    roused: u64,
 }
 
 impl<M: Member> Processors<M> {
@@ -170,6 +172,7 @@ impl<M: Member> Processors<M> {
                 owed: 0,
                 line: VecDeque::new(),
                 idle: Vec::new(),
+                roused: 0,
             }),
         }
     }
@@ -385,6 +388,16 @@ impl<M: Member> Processors<M> {
         self.with(|book| book.free == book.total && book.owed == 0)
     }
 
+    /// If all of so many `machines` are idle, and no permit is held, in hand
+    /// or owed: a number that changes when one of them leaves the idle list,
+    /// which it does before anything else.
+    pub(crate) fn all_idle(&self, machines: usize) -> Option<u64> {
+        self.with(|book| {
+            let is_free = book.free == book.total && book.owed == 0 && book.line.is_empty();
+            (is_free && book.idle.len() == machines).then_some(book.roused)
+        })
+    }
+
     /// Makes an idle machine that `suits` one goroutine's own; it stays idle
     /// until that comes.
     pub(crate) fn claim_own(&self, suits: impl Fn(&M) -> bool) -> Option<M> {
@@ -467,6 +480,7 @@ impl<M: Member> Book<M> {
     fn pop_idle(&mut self) -> Option<M> {
         let at = self.idle.iter().rposition(|m| !m.seat().is_own())?;
         let machine = self.idle.remove(at);
+        self.roused += 1;
         machine.seat().set_place(AWAKE);
         Some(machine)
     }
@@ -486,6 +500,7 @@ impl<M: Member> Book<M> {
     fn remove_idle(&mut self, machine: &M) {
         if let Some(at) = self.idle.iter().rposition(|other| other == machine) {
             self.idle.remove(at);
+            self.roused += 1;
         }
         machine.seat().set_place(AWAKE);
     }

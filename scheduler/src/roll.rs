@@ -14,6 +14,7 @@
 
 use crate::clock;
 use crate::goroutine::{Described, Goroutine, Header};
+use crate::report::{Doing, GoroutineDump};
 use crate::scheduler::Scheduler;
 use crate::schedule;
 use crate::shim::fixed::{AtomicBool, AtomicPtr, compiler_fence, fence};
@@ -129,6 +130,37 @@ pub(crate) fn doom_all(scheduler: &Scheduler) {
     }
 }
 
+/// The goroutines of `scheduler` that have begun and not ended, as values.
+pub(crate) fn dump(scheduler: &Scheduler) -> Vec<GoroutineDump> {
+    let all = all_of(scheduler);
+    let headers = all.iter().filter_map(Goroutine::header);
+    let alive = headers.filter(|header| !header.state.is_done());
+    alive.map(dump_one).collect()
+}
+
+fn dump_one(header: &Header) -> GoroutineDump {
+    GoroutineDump {
+        id: header.id().get(),
+        name: header.name().map(str::to_owned),
+        state: doing(header),
+        site: header.site(),
+        stack: Vec::new(),
+    }
+}
+
+fn doing(header: &Header) -> Doing {
+    if header.state.is_parked() {
+        let (reason, since_ms) = header.wait();
+        let now_ms = clock::now() / 1_000_000;
+        let seconds = now_ms.saturating_sub(u64::from(since_ms)) / 1000;
+        Doing::Parked { reason, seconds }
+    } else if header.state.is_running() {
+        Doing::Runs
+    } else {
+        Doing::WaitsForItsTurn
+    }
+}
+
 /// `goroutine 7 "name" [sleep, 3 s]: spawned at src/main.rs:3:5`
 pub(crate) fn line(goroutine: &Goroutine) -> String {
     let mut line = format!("goroutine {}", goroutine.id());
@@ -138,18 +170,7 @@ pub(crate) fn line(goroutine: &Goroutine) -> String {
     if let Some(name) = header.name() {
         let _ = write!(line, " {name:?}");
     }
-    let _ = if header.state.is_parked() {
-        let (reason, since_ms) = header.wait();
-        let now_ms = clock::now() / 1_000_000;
-        let waited = now_ms.saturating_sub(u64::from(since_ms)) / 1000;
-        if waited == 0 {
-            write!(line, " [{reason}]")
-        } else {
-            write!(line, " [{reason}, {waited} s]")
-        }
-    } else {
-        write!(line, " [{}]", header.state.describe())
-    };
+    let _ = write!(line, " [{}]", doing(header));
     let _ = write!(line, ": spawned at {}", header.site());
     line
 }

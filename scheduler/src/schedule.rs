@@ -349,6 +349,9 @@ fn rest(here: Here) {
         }
         // The permit may have been taken a moment before we gave it up.
         handoff::no_longer_excess(here);
+        // Stuck without a permit it may have outlasted the monitor, which
+        // asks whether all are asleep.
+        scheduler.monitor.call_if_asleep();
         Census::before_second_look();
         let stay = here.inbox.is_empty()
             && !scheduler.is_stopping()

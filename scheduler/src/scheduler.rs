@@ -1,7 +1,8 @@
 //! What the machines of one runtime share, its start and its end.
 
 use crate::clock;
-use crate::config::{Config, MOST_PROCS, PanicPolicy};
+use crate::config::{Config, MOST_PROCS, OnDeadlock, PanicPolicy};
+use crate::deadlock;
 use crate::handoff;
 use crate::idle::Census;
 use crate::goroutine::Runnable;
@@ -117,6 +118,10 @@ impl Scheduler {
         self.config.panic == PanicPolicy::Abort
     }
 
+    pub(crate) fn on_deadlock(&self) -> OnDeadlock {
+        self.config.deadlock
+    }
+
     pub(crate) fn max_threads(&self) -> usize {
         self.config.max_threads
     }
@@ -174,7 +179,7 @@ impl Scheduler {
     }
 
     /// As `num_goroutines`, until nothing of them is left to do.
-    fn not_gone(&self) -> usize {
+    pub(crate) fn not_gone(&self) -> usize {
         self.spawned_less(|machine| &machine.gone)
     }
 
@@ -537,6 +542,7 @@ impl Runtime {
     /// descriptor.
     pub fn new(config: Config) -> io::Result<Self> {
         let scheduler = Scheduler::new(config)?;
+        deadlock::register(&scheduler);
         scheduler.monitor.start(&scheduler)?;
         Ok(Self {
             scheduler: Some(scheduler),
@@ -670,6 +676,7 @@ impl Scheduler {
 
     /// Ends every thread. No goroutine is left.
     fn stop(&self) {
+        deadlock::unregister(self);
         // ORDER: Release pairs with `is_stopping`.
         self.stopping.store(true, Release);
         self.monitor.call();

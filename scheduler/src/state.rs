@@ -196,15 +196,16 @@ impl State {
         self.0.store(DONE, Release);
     }
 
-    /// A word for lists of goroutines; it may be stale when read.
-    pub(crate) fn describe(&self) -> &'static str {
+    /// Whether it runs right now; may be stale when read.
+    pub(crate) fn is_running(&self) -> bool {
         // ORDER: Relaxed: shown, not acted on.
-        match self.0.load(Relaxed) {
-            QUEUED | DOOMED => "runnable",
-            RUNNING => "running",
-            DONE => "done",
-            _ => "waiting",
-        }
+        self.0.load(Relaxed) == RUNNING
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn is_done(&self) -> bool {
+        // ORDER: Relaxed: not for long is it anything else.
+        self.0.load(Relaxed) == DONE
     }
 
     /// Whether it is parked right now; may be stale when read.

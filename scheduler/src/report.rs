@@ -1,0 +1,139 @@
+//! What a list of goroutines shows, as plain values and as text.
+
+use crate::reason::Reason;
+use std::fmt;
+use std::panic::Location;
+
+/// Every live goroutine of the process: its name, what it is at, where it was
+/// spawned, and its stack if it is parked. `Display` is the text.
+#[derive(Clone, Debug, Default)]
+pub struct Dump {
+    /// In the order of their numbers.
+    pub(crate) goroutines: Vec<GoroutineDump>,
+    /// How many wait for their first run: they have no stack yet.
+    pub(crate) unstarted: usize,
+}
+
+/// One goroutine of a [`Dump`].
+#[derive(Clone, Debug)]
+pub(crate) struct GoroutineDump {
+    pub(crate) id: u64,
+    pub(crate) name: Option<String>,
+    pub(crate) state: Doing,
+    pub(crate) site: &'static Location<'static>,
+    /// Innermost first; empty unless it is parked.
+    pub(crate) stack: Vec<Frame>,
+}
+
+/// What a goroutine is at.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Doing {
+    Runs,
+    WaitsForItsTurn,
+    Parked { reason: Reason, seconds: u64 },
+}
+
+/// One call on a stack.
+#[derive(Clone, Debug)]
+pub(crate) struct Frame {
+    pub(crate) function: String,
+    pub(crate) file: Option<String>,
+    pub(crate) line: u32,
+}
+
+/// A thread that is no goroutine and waits in raddle.
+#[derive(Clone, Debug)]
+pub(crate) struct ThreadDump {
+    pub(crate) name: Option<String>,
+    pub(crate) reason: Reason,
+}
+
+/// All goroutines of the process are asleep, and nothing can wake them: who
+/// they are and what each waits for. `Display` is the text that ends a
+/// program of Go's.
+#[derive(Clone, Debug)]
+pub struct Report {
+    pub(crate) main_called_goexit: bool,
+    pub(crate) threads: Vec<ThreadDump>,
+    pub(crate) dump: Dump,
+}
+
+impl Report {
+    /// The goroutines alone.
+    #[must_use]
+    pub fn dump(&self) -> &Dump {
+        &self.dump
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "fatal error: all goroutines are asleep - deadlock!")?;
+        if self.main_called_goexit {
+            writeln!(f, "main called goexit")?;
+        }
+        for thread in &self.threads {
+            write!(f, "\nthread ")?;
+            if let Some(name) = &thread.name {
+                write!(f, "{name:?} ")?;
+            }
+            writeln!(f, "[{}]", thread.reason)?;
+        }
+        write!(f, "\n{}", self.dump)
+    }
+}
+
+impl fmt::Display for Dump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut is_first = true;
+        for goroutine in &self.goroutines {
+            if !is_first {
+                writeln!(f)?;
+            }
+            is_first = false;
+            goroutine.fmt(f)?;
+        }
+        match self.unstarted {
+            0 if is_first => writeln!(f, "no goroutine is alive"),
+            0 => Ok(()),
+            1 => writeln!(f, "\n1 goroutine more has not begun"),
+            n => writeln!(f, "\n{n} goroutines more have not begun"),
+        }
+    }
+}
+
+impl fmt::Display for GoroutineDump {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "goroutine {}", self.id)?;
+        if let Some(name) = &self.name {
+            write!(f, " {name:?}")?;
+        }
+        writeln!(f, " [{}]", self.state)?;
+        writeln!(f, "    spawned at {}", self.site)?;
+        for frame in &self.stack {
+            frame.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Doing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Runs => f.write_str("running"),
+            Self::WaitsForItsTurn => f.write_str("runnable"),
+            Self::Parked { reason, seconds: 0 } => write!(f, "{reason}"),
+            Self::Parked { reason, seconds } => write!(f, "{reason}, {seconds} s"),
+        }
+    }
+}
+
+impl fmt::Display for Frame {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "    {}", self.function)?;
+        match &self.file {
+            Some(file) => writeln!(f, "        at {file}:{}", self.line),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,351 @@
+//! All goroutines are asleep: the report, and what the runtimes make of it.
+//! Each deadlock is a role of a child process.
+
+mod bare;
+mod common;
+
+use common::{MODES, Mode, builder, child, is_child, main_migrating, stderr, stdout};
+use raddle::runtime::{OnDeadlock::*, Report};
+use raddle::sync::WaitGroup;
+use std::os::unix::process::ExitStatusExt;
+use std::process::{Command, Output};
+use std::sync::Mutex;
+use std::thread;
+use std::time::Duration;
+
+const FIRST: &str = "fatal error: all goroutines are asleep - deadlock!";
+
+const ROLE: &str = "RADDLE_TEST_DEADLOCK";
+
+/// In the child: which role it plays.
+fn role() -> Option<String> {
+    is_child().then(|| std::env::var(ROLE).unwrap_or_default())
+}
+
+fn play(name: &str, role: &str) -> (Output, String) {
+    let output = child(name, &[(ROLE, role)]);
+    let text = stderr(&output);
+    (output, text)
+}
+
+/// The child ended as a deadlock does.
+#[track_caller]
+fn assert_reported(output: &Output, text: &str) {
+    assert_eq!(text.lines().next(), Some(FIRST), "{text}");
+    assert_eq!(output.status.code(), Some(2), "{text}");
+}
+
+/// Never returns, and holds nobody up.
+fn for_ever() {
+    let group = WaitGroup::new();
+    group.add(1);
+    group.wait();
+}
+
+fn some_goroutines() {
+    let parker = raddle::Builder::new().name("the parker".into());
+    let parker = parker.spawn(raddle::park).unwrap();
+    let joiner = raddle::Builder::new().name("the joiner".into());
+    let joiner = joiner.spawn(move || parker.join()).unwrap();
+    drop(raddle::spawn(for_ever));
+    let _never = joiner.join();
+}
+
+#[raddle::main]
+fn main_that_deadlocks() {
+    some_goroutines();
+}
+
+fn the_report_names_every_goroutine_its_reason_and_its_spawn_site() {
+    const NAME: &str = "the_report_names_every_goroutine_its_reason_and_its_spawn_site";
+    match role().as_deref() {
+        None => {}
+        Some("run") => raddle::run(some_goroutines),
+        Some("main") => main_that_deadlocks(),
+        Some("main, migrating") => main_migrating(some_goroutines),
+        Some(mode) => {
+            let mode = MODES.into_iter().find(|m| format!("{m:?}") == mode);
+            builder(mode.unwrap(), 2)
+                .build()
+                .unwrap()
+                .run(some_goroutines)
+        }
+    }
+    for role in ["run", "main", "main, migrating", "Pinned", "Migrate"] {
+        let (output, text) = play(NAME, role);
+        assert_reported(&output, &text);
+        for line in [
+            "main\" [join]",
+            "\"the parker\" [park]",
+            "\"the joiner\" [join]",
+        ] {
+            assert!(text.contains(line), "{role}: {line}: {text}");
+        }
+        assert!(text.contains("[sync.WaitGroup.Wait]"), "{role}: {text}");
+        let sites = text.matches("spawned at tests/deadlock.rs:").count();
+        assert!(sites >= 3, "{role}: {text}");
+        assert_eq!(text.matches("goroutine ").count(), 4, "{role}: {text}");
+    }
+}
+
+fn a_deadlock_is_found_soon() {
+    const NAME: &str = "a_deadlock_is_found_soon";
+    if is_child() {
+        raddle::run(|| {
+            // It has slept and been woken before.
+            raddle::time::sleep(Duration::from_millis(50));
+            raddle::blocking(|| thread::sleep(Duration::from_millis(50)));
+            println!("asleep from here on");
+            raddle::park();
+        });
+    }
+    let begin = std::time::Instant::now();
+    let (output, text) = play(NAME, "");
+    assert_reported(&output, &text);
+    assert!(stdout(&output).contains("asleep from here on"), "{text}");
+    assert!(begin.elapsed() < Duration::from_secs(5), "{text}");
+}
+
+static REPORTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+fn keep(report: &Report) {
+    REPORTS.lock().unwrap().push(report.to_string());
+}
+
+fn a_hook_gets_the_report_and_the_program_goes_on() {
+    const NAME: &str = "a_hook_gets_the_report_and_the_program_goes_on";
+    static SLEEPER: Mutex<Option<raddle::Goroutine>> = Mutex::new(None);
+    fn wake(report: &Report) {
+        keep(report);
+        if let Some(sleeper) = SLEEPER.lock().unwrap().take() {
+            sleeper.unpark();
+        }
+    }
+    if !is_child() {
+        let (output, text) = play(NAME, "");
+        assert!(output.status.success(), "{text}{}", stdout(&output));
+        return;
+    }
+    for mode in MODES {
+        let runtime = builder(mode, 2).on_deadlock(Hook(wake)).build().unwrap();
+        runtime.run(|| {
+            for _ in 0..2 {
+                *SLEEPER.lock().unwrap() = Some(raddle::current());
+                raddle::park();
+            }
+        });
+        let reports = std::mem::take(&mut *REPORTS.lock().unwrap());
+        assert_eq!(reports.len(), 2, "{mode:?}: {reports:?}");
+        for report in reports {
+            assert_eq!(report.lines().next(), Some(FIRST));
+            assert!(report.contains("\"main\" [park]"), "{report}");
+        }
+    }
+}
+
+/// Ends this process after a while, from outside: a thread of its own would
+/// be awake.
+fn end_by_signal_after(seconds: u32) {
+    let command = format!("sleep {seconds}; kill -TERM {}", std::process::id());
+    let ender = Command::new("sh").args(["-c", &command]).spawn();
+    drop(ender.expect("a shell"));
+}
+
+#[track_caller]
+fn assert_ended_by_signal(output: &Output, text: &str) {
+    const TERM: i32 = 15;
+    assert_eq!(output.status.signal(), Some(TERM), "{text}");
+}
+
+/// A hook that wakes nobody is not called again, whatever threads do.
+fn a_hook_is_called_once_a_deadlock() {
+    const NAME: &str = "a_hook_is_called_once_a_deadlock";
+    fn tell(report: &Report) {
+        raddle::eprintln!("told: {}", report.to_string().lines().next().unwrap());
+        drop(thread::spawn(|| {
+            raddle::park_timeout(Duration::from_millis(100));
+            raddle::park();
+        }));
+    }
+    if is_child() {
+        end_by_signal_after(2);
+        let runtime = builder(Mode::Pinned, 1).on_deadlock(Hook(tell)).build();
+        runtime.unwrap().run(raddle::park);
+    }
+    let (output, text) = play(NAME, "");
+    assert_ended_by_signal(&output, &text);
+    assert_eq!(text, format!("told: {FIRST}\n"));
+}
+
+fn who_ignores_deadlocks_sleeps_on() {
+    const NAME: &str = "who_ignores_deadlocks_sleeps_on";
+    if is_child() {
+        end_by_signal_after(1);
+        let runtime = builder(Mode::Pinned, 2).on_deadlock(Ignore).build();
+        runtime.unwrap().run(raddle::park);
+    }
+    let (output, text) = play(NAME, "");
+    assert_ended_by_signal(&output, &text);
+    assert_eq!(text, "");
+}
+
+/// Each waits for the other's, or one of them ignores it: all are shown, and
+/// the status is of the one that has some to say.
+fn goroutines_of_two_runtimes_are_asleep() {
+    const NAME: &str = "goroutines_of_two_runtimes_are_asleep";
+    if let Some(role) = role() {
+        let other = match &*role {
+            "ignored" => Ignore,
+            status => Exit(status.parse().unwrap()),
+        };
+        let first = builder(Mode::Pinned, 2)
+            .on_deadlock(Exit(2))
+            .build()
+            .unwrap();
+        let second = builder(Mode::Migrate, 1)
+            .on_deadlock(other)
+            .build()
+            .unwrap();
+        let group = WaitGroup::new();
+        group.add(2);
+        let (group2, group3) = (group.clone(), group);
+        // One is done, after a while; the other never.
+        let done = second.spawn(move || {
+            raddle::time::sleep(Duration::from_millis(30));
+            group2.done();
+            raddle::park();
+        });
+        let waits = first.spawn(move || group3.wait());
+        let _never = (done.join(), waits.join());
+    }
+    for role in ["ignored", "2", "5"] {
+        let (output, text) = play(NAME, role);
+        assert_eq!(text.lines().next(), Some(FIRST), "{text}");
+        assert_eq!(output.status.code(), Some(2), "{role}: {text}");
+        assert!(text.contains("[park]"), "{text}");
+        assert!(text.contains("[sync.WaitGroup.Wait]"), "{text}");
+        assert!(text.contains("[join]"), "the thread: {text}");
+    }
+}
+
+/// A runtime without goroutines has no say.
+fn a_runtime_without_goroutines_does_not_decide() {
+    const NAME: &str = "a_runtime_without_goroutines_does_not_decide";
+    if is_child() {
+        let first = builder(Mode::Pinned, 2)
+            .on_deadlock(Exit(9))
+            .build()
+            .unwrap();
+        first.run(|| ());
+        let second = builder(Mode::Migrate, 1).on_deadlock(Exit(4)).build();
+        second.unwrap().run(raddle::park);
+    }
+    let (output, text) = play(NAME, "");
+    assert_eq!(text.lines().next(), Some(FIRST), "{text}");
+    assert_eq!(output.status.code(), Some(4), "{text}");
+}
+
+mod goexit {
+    #[raddle::main]
+    pub fn main() {
+        drop(raddle::spawn(|| {
+            raddle::time::sleep(std::time::Duration::from_millis(20));
+            println!("went on");
+            if std::env::var(super::ROLE).as_deref() == Ok("one sleeps") {
+                raddle::park();
+            }
+        }));
+        raddle::goexit();
+    }
+}
+
+fn goexit_in_main_ends_in_a_deadlock() {
+    const NAME: &str = "goexit_in_main_ends_in_a_deadlock";
+    if is_child() {
+        goexit::main();
+    }
+    for role in ["all end", "one sleeps"] {
+        let (output, text) = play(NAME, role);
+        assert_reported(&output, &text);
+        assert_eq!(text.lines().nth(1), Some("main called goexit"), "{text}");
+        assert!(stdout(&output).contains("went on"), "{role}");
+        assert_eq!(text.contains("[park]"), role == "one sleeps", "{text}");
+    }
+}
+
+/// Threads of the program's that wait in raddle are part of it, and so is one
+/// that ends without having touched raddle at all.
+fn threads_parked_in_raddle_are_asleep_with_the_goroutines() {
+    const NAME: &str = "threads_parked_in_raddle_are_asleep_with_the_goroutines";
+    if let Some(role) = role() {
+        let named = |name: &str, body: fn()| {
+            let thread = thread::Builder::new().name(name.into());
+            drop(thread.spawn(body).unwrap());
+        };
+        match &*role {
+            "before" => named("another", raddle::park),
+            "after" => named("another", || {
+                thread::sleep(Duration::from_millis(200));
+                for_ever();
+            }),
+            "ends" => named("another", || thread::sleep(Duration::from_millis(200))),
+            "leaves" => named("another", || {
+                raddle::park_timeout(Duration::from_millis(200));
+                thread::sleep(Duration::from_millis(50));
+            }),
+            "helper" => drop(raddle::spawn(|| {
+                raddle::blocking(|| {
+                    thread::sleep(Duration::from_millis(100));
+                    for_ever();
+                });
+            })),
+            _ => unreachable!(),
+        }
+        raddle::run(for_ever);
+    }
+    for role in ["before", "after", "ends", "leaves", "helper"] {
+        let (output, text) = play(NAME, role);
+        assert_reported(&output, &text);
+        let stays = matches!(role, "before" | "after");
+        assert_eq!(
+            text.contains("thread \"another\" ["),
+            stays,
+            "{role}: {text}"
+        );
+    }
+}
+
+/// A machine that lost its processor in a system call comes back to a process
+/// that sleeps: the last machine to go idle has no processor to give up.
+fn the_last_to_sleep_is_a_machine_without_a_processor() {
+    const NAME: &str = "the_last_to_sleep_is_a_machine_without_a_processor";
+    if is_child() {
+        let runtime = builder(Mode::Migrate, 1).build().unwrap();
+        runtime.run(|| {
+            let stuck = raddle::spawn(|| {
+                thread::sleep(Duration::from_millis(300));
+                raddle::park();
+            });
+            for _ in 0..20 {
+                raddle::time::sleep(Duration::from_millis(2));
+                raddle::spawn(|| ()).join().unwrap();
+            }
+            let _never = stuck.join();
+        });
+    }
+    let (output, text) = play(NAME, "");
+    assert_reported(&output, &text);
+}
+
+bare::tests![
+    the_report_names_every_goroutine_its_reason_and_its_spawn_site,
+    a_deadlock_is_found_soon,
+    a_hook_gets_the_report_and_the_program_goes_on,
+    a_hook_is_called_once_a_deadlock,
+    who_ignores_deadlocks_sleeps_on,
+    goroutines_of_two_runtimes_are_asleep,
+    a_runtime_without_goroutines_does_not_decide,
+    goexit_in_main_ends_in_a_deadlock,
+    threads_parked_in_raddle_are_asleep_with_the_goroutines,
+    the_last_to_sleep_is_a_machine_without_a_processor,
+];
