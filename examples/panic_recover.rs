@@ -4,6 +4,10 @@
 //! cargo run --example panic_recover
 //! ```
 //!
+//! In Go: a `defer` with `recover`, in each goroutine that may panic, for one
+//! that is not recovered ends the process. Here it ends its goroutine, and
+//! whoever joins decides. `RADDLE_PANIC=abort` gives Go's way.
+//!
 //! The messages on stderr are those of std's panic hook. Append
 //! `2>/dev/null` to see what the program itself says.
 

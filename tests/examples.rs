@@ -1,17 +1,15 @@
 //! Each example as a process: it ends in time, and prints what it should.
+//! Those of the course are in `examples_course`.
 
+#[path = "common/example.rs"]
+mod example;
+
+use example::{Example, LONG_DEADLINE};
 use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::OnceLock;
-use std::sync::mpsc::{Receiver, channel};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime};
 
-const DEADLINE: Duration = Duration::from_secs(60);
-/// For those that do much, on a machine that has other work.
-const LONG_DEADLINE: Duration = Duration::from_secs(180);
+/// Of the tour.
+const STOPS: usize = 27;
 
 #[test]
 fn hello() {
@@ -185,14 +183,29 @@ fn tour() {
             .procs(procs)
             .deadline(LONG_DEADLINE)
             .succeeds();
-        for n in 1..=11 {
+        for n in 1..=STOPS {
             assert!(ended.stdout.contains(&format!("\n{n}. ")), "{n}");
         }
         for line in [
             "→ 42\n",
             "→ fish: blub\n",
+            "→ [0, 1, 2]\n",
+            "→ waited: 20 of 20\n",
+            "→ error[E0499]: cannot borrow `count` as mutable more than once at a time\n",
             "→ the payload: Some(\"out of yarn\")\n",
             "→ join gave Err(Goexit): true\n",
+            "→ [1, 2, 3, 4, 5], then Err(RecvError)\n",
+            "→ [1, 2, 3]; nobody took 4\n",
+            "→ the channel is full: \"again\"\n",
+            "→ [\"hello\", \"world\"]\n",
+            "→ nothing yet; Ok(\"a letter\"); Err(RecvError)\n",
+            "→ cancelled at 6\n",
+            "→ no more jobs, 6 in all\n",
+            ", 66 in all\n",
+            "→ 50,000\n",
+            ": five times 100 ms of work in ",
+            "→ 40 have been in, at most ",
+            "→ prime number 300 is 1987, after ",
             "→ 100,000 slept a second each",
             "→ main has 7, the other 1\n",
             "→ weaver, on its own thread, went 100,000 calls deep\n",
@@ -200,174 +213,14 @@ fn tour() {
         ] {
             assert!(ended.stdout.contains(line), "{line}: {}", ended.stdout);
         }
+        let sums = [
+            "100,000 leaves, the sum is 4,999,950,000,",
+            "1,000,000 leaves, the sum is 499,999,500,000,",
+        ];
+        assert!(sums.iter().any(|sum| ended.stdout.contains(sum)));
         assert!(!ended.stdout.contains('\x1b'), "colour in a pipe");
         assert_eq!(ended.stderr, "");
     }
-}
-
-/// An example about to be run.
-struct Example {
-    name: &'static str,
-    command: Command,
-    deadline: Duration,
-}
-
-/// What became of it.
-struct Ended {
-    status: ExitStatus,
-    stdout: String,
-    stderr: String,
-}
-
-impl Example {
-    fn new(name: &'static str) -> Self {
-        let mut command = Command::new(program(name));
-        command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .env("RUST_BACKTRACE", "0");
-        Self {
-            name,
-            command,
-            deadline: DEADLINE,
-        }
-    }
-
-    fn arg(mut self, arg: &str) -> Self {
-        self.command.arg(arg);
-        self
-    }
-
-    fn args(mut self, args: &[&str]) -> Self {
-        self.command.args(args);
-        self
-    }
-
-    fn procs(mut self, procs: usize) -> Self {
-        self.command.env("RADDLE_MAXPROCS", procs.to_string());
-        self
-    }
-
-    fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = deadline;
-        self
-    }
-
-    fn ends(mut self) -> Ended {
-        let mut child = self.command.spawn().expect("it was built");
-        let stdout = read(child.stdout.take());
-        let stderr = read(child.stderr.take());
-        let until = Instant::now() + self.deadline;
-        let (Some(stdout), Some(stderr)) = (stdout.by(until), stderr.by(until)) else {
-            panic!(
-                "{} with {:?} did not end within {:?}; {}",
-                self.name,
-                self.command.get_args().collect::<Vec<_>>(),
-                self.deadline,
-                end_of(&mut child),
-            );
-        };
-        Ended {
-            status: child.wait().expect("a child can be waited for"),
-            stdout,
-            stderr,
-        }
-    }
-
-    fn succeeds(self) -> Ended {
-        let name = self.name;
-        let ended = self.ends();
-        assert!(
-            ended.status.success(),
-            "{name}: {}\n{}\n{}",
-            ended.status,
-            ended.stdout,
-            ended.stderr
-        );
-        ended
-    }
-}
-
-/// Ends a child that hangs, having looked at what its threads do.
-fn end_of(child: &mut Child) -> String {
-    let status = fs::read_to_string(format!("/proc/{}/status", child.id()));
-    let threads = status
-        .iter()
-        .flat_map(|status| status.lines())
-        .find(|line| line.starts_with("Threads:"))
-        .unwrap_or("threads unknown")
-        .to_owned();
-    let _gone = child.kill();
-    let _status = child.wait();
-    threads
-}
-
-/// What a pipe says, once it is closed.
-struct Text(Receiver<String>);
-
-fn read(pipe: Option<impl Read + Send + 'static>) -> Text {
-    let (sender, receiver) = channel();
-    let mut pipe = pipe.expect("it was asked for");
-    thread::spawn(move || {
-        let mut bytes = Vec::new();
-        let _closed = pipe.read_to_end(&mut bytes);
-        let _nobody_waits = sender.send(String::from_utf8_lossy(&bytes).into_owned());
-    });
-    Text(receiver)
-}
-
-impl Text {
-    fn by(&self, until: Instant) -> Option<String> {
-        let left = until.saturating_duration_since(Instant::now());
-        self.0.recv_timeout(left).ok()
-    }
-}
-
-/// Cargo puts examples beside the directory that this test lies in. A plain
-/// `cargo test` builds them; with `--test examples` it does not, so they are
-/// built here if they are older than the test.
-fn program(name: &str) -> PathBuf {
-    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
-    let directory = DIRECTORY.get_or_init(|| {
-        let test = std::env::current_exe().expect("the test knows itself");
-        let profile = test
-            .parent()
-            .and_then(Path::parent)
-            .expect("a test is built into target/PROFILE/deps");
-        let examples = profile.join("examples");
-        let built = modified(&examples.join(name));
-        if built.is_none() || built < modified(&test) {
-            build(profile);
-        }
-        examples
-    });
-    let program = directory.join(name);
-    assert!(
-        program.is_file(),
-        "{} is not there: run `cargo build --examples` first",
-        program.display()
-    );
-    program
-}
-
-fn modified(file: &Path) -> Option<SystemTime> {
-    fs::metadata(file).ok()?.modified().ok()
-}
-
-fn build(profile: &Path) {
-    let name = match profile.file_name().and_then(|name| name.to_str()) {
-        Some("debug") | None => "dev",
-        Some(name) => name,
-    };
-    let mut cargo = Command::new(env!("CARGO"));
-    cargo
-        .args(["build", "--quiet", "--examples", "--profile", name])
-        .current_dir(env!("CARGO_MANIFEST_DIR"));
-    if let Some(target) = profile.parent() {
-        cargo.arg("--target-dir").arg(target);
-    }
-    let _status = cargo.status();
 }
 
 /// 2,000 small files in 20 directories, for as long as it is held.

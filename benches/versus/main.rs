@@ -7,7 +7,8 @@
 //! | module | job |
 //! |---|---|
 //! | `options` | the command line |
-//! | `plan` | the workloads: what is shown, compared, aimed at |
+//! | `plan` | what a workload is: what is shown, compared, aimed at |
+//! | `task_workloads`, `channel_workloads` | the workloads |
 //! | `programs` | builds the programs; who takes part |
 //! | `go` | finds the Go toolchain |
 //! | `run` | one run of one program |
@@ -17,6 +18,7 @@
 //! | `record` | JSON, and what machine it was |
 //! | `self_check` | what `cargo test` runs of all this |
 
+mod channel_workloads;
 mod go;
 mod options;
 mod plan;
@@ -27,6 +29,7 @@ mod run;
 mod self_check;
 mod summary;
 mod table;
+mod task_workloads;
 
 use clap::Parser;
 use options::Options;

@@ -15,8 +15,8 @@ pub struct Options {
     /// These sides alone.
     #[arg(long, value_enum, value_delimiter = ',', default_values_t = Family::ALL)]
     pub sides: Vec<Family>,
-    /// How many run at once.
-    #[arg(long, value_delimiter = ',', default_values_t = [1, 2])]
+    /// How many run at once: most workloads know 1 and 2.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 2, 4])]
     pub procs: Vec<usize>,
     /// How often each is run [default: 5, or 3 if quick].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]

@@ -1,4 +1,6 @@
-//! The workloads: what is shown, compared, aimed at.
+//! What a workload of the comparison is: what is shown, compared, aimed at.
+
+use crate::{channel_workloads, task_workloads};
 
 /// One workload of the comparison.
 pub struct Workload {
@@ -16,9 +18,12 @@ pub struct Workload {
     pub compared: Field,
     /// Whether sides of different sizes may be compared by it.
     pub per_op: bool,
+    /// Whether variants are other sizes of it: each is compared with its like
+    /// alone.
+    pub apart: bool,
     /// Shown besides.
     pub shown: &'static [Field],
-    /// What raddle, migrating, aims at.
+    /// What raddle aims at.
     pub targets: &'static [Target],
 }
 
@@ -41,6 +46,16 @@ pub struct Target {
     pub bench: &'static str,
     pub field: Field,
     pub limit: Limit,
+    pub mode: Mode,
+    /// With this number of processors: with any, if none is said.
+    pub procs: Option<usize>,
+}
+
+/// Whether raddle's goroutines stay on their threads.
+#[derive(Clone, Copy)]
+pub enum Mode {
+    Pinned,
+    Migrate,
 }
 
 /// How good a number should be.
@@ -54,261 +69,75 @@ pub enum Limit {
         bench: &'static str,
         ratio: f64,
     },
+    /// A multiple of its own, there.
+    OfOwn { bench: &'static str, ratio: f64 },
     /// A number.
     Is(f64),
 }
 
-const fn lower(name: &'static str) -> Field {
+pub const fn lower(name: &'static str) -> Field {
     Field {
         name,
         better: Better::Lower,
     }
 }
 
-const fn higher(name: &'static str) -> Field {
+pub const fn higher(name: &'static str) -> Field {
     Field {
         name,
         better: Better::Higher,
     }
 }
 
-const fn target(bench: &'static str, field: Field, limit: Limit) -> Target {
+/// Of raddle as it migrates, with any number of processors.
+pub const fn target(bench: &'static str, field: Field, limit: Limit) -> Target {
     Target {
         bench,
         field,
         limit,
+        mode: Mode::Migrate,
+        procs: None,
     }
 }
 
-const NS_PER_OP: Field = lower("ns_per_op");
-const WALL: Field = lower("wall_ms");
-const CPU: Field = lower("cpu_ms");
-const P50: Field = lower("p50_us");
-const P99: Field = lower("p99_us");
-const MAX: Field = lower("max_us");
-const SETTLED_P99: Field = lower("p99_after_20ms_us");
-const BYTES: Field = lower("bytes_per_task");
-const PAGE_TABLES: Field = lower("page_table_bytes_per_task");
-const TICKS: Field = higher("ticks");
-const TICKS_NOMINAL: Field = lower("ticks_nominal");
-const TICKS_SHARE: Field = higher("ticks_share");
-const THREADS: Field = lower("threads_peak");
-const GAP: Field = lower("longest_gap_ms");
+/// A multiple of what `side` takes for `bench`.
+pub const fn of(side: &'static str, bench: &'static str, ratio: f64) -> Limit {
+    Limit::Of { side, bench, ratio }
+}
 
-const BOTH: &[usize] = &[1, 2];
+impl Target {
+    /// Of raddle as it comes.
+    pub const fn pinned(self) -> Self {
+        let mode = Mode::Pinned;
+        Self { mode, ..self }
+    }
 
-pub const WORKLOADS: &[Workload] = &[
-    Workload {
-        name: "spawn_join",
-        about: "1,000,000 no-op tasks, all spawned by one that waits for them",
-        variants: &["spawn_join_joinset", "spawn_join_tracker"],
-        procs: BOTH,
-        allocates: true,
-        compared: NS_PER_OP,
-        per_op: true,
-        shown: &[CPU],
-        targets: &[],
-    },
-    Workload {
-        name: "spawn_join_b10k",
-        about: "100 rounds of 10,000 no-op tasks, each round waited for",
-        variants: &["spawn_join_b10k_local", "spawn_join_b10k_smallpool"],
-        procs: BOTH,
-        allocates: true,
-        compared: NS_PER_OP,
-        per_op: true,
-        shown: &[CPU],
-        targets: &[target("spawn_join_b10k", NS_PER_OP, Limit::OfBest(0.7))],
-    },
-    Workload {
-        name: "yield",
-        about: "2 tasks yield 2,000,000 times each",
-        variants: &["yield_selfwake"],
-        procs: BOTH,
-        allocates: false,
-        compared: NS_PER_OP,
-        per_op: true,
-        shown: &[CPU],
-        targets: &[target("yield", NS_PER_OP, Limit::OfBest(0.7))],
-    },
-    Workload {
-        name: "sleep_many",
-        about: "100,000 tasks sleep 1 to 100 ms",
-        variants: &[],
-        procs: BOTH,
-        allocates: true,
-        compared: WALL,
-        per_op: false,
-        shown: &[CPU, P50, P99, MAX],
-        targets: &[
-            target(
-                "sleep_many",
-                WALL,
-                Limit::Of {
-                    side: "tokio",
-                    bench: "sleep_many",
-                    ratio: 1.2,
-                },
-            ),
-            target(
-                "sleep_many",
-                WALL,
-                Limit::Of {
-                    side: "go",
-                    bench: "sleep_many",
-                    ratio: 0.6,
-                },
-            ),
-        ],
-    },
-    Workload {
-        name: "sleep_many@20000",
-        about: "20,000 tasks sleep 1 to 100 ms",
-        variants: &[],
-        procs: BOTH,
-        allocates: false,
-        compared: WALL,
-        per_op: false,
-        shown: &[CPU, P50, P99, MAX],
-        targets: &[],
-    },
-    Workload {
-        name: "sleep_precision",
-        about: "one task sleeps 100 us, 2000 times: by how much longer",
-        variants: &["sleep_precision_slack1"],
-        procs: BOTH,
-        allocates: false,
-        compared: P50,
-        per_op: true,
-        shown: &[P99, MAX, CPU],
-        targets: &[target(
-            "sleep_precision",
-            P50,
-            Limit::Of {
-                side: "threads",
-                bench: "sleep_precision",
-                ratio: 1.0,
-            },
-        )],
-    },
-    Workload {
-        name: "parked_memory",
-        about: "many tasks parked at once, then released",
-        variants: &[],
-        procs: BOTH,
-        allocates: true,
-        compared: BYTES,
-        per_op: true,
-        shown: &[
-            PAGE_TABLES,
-            lower("spawn_ms"),
-            lower("release_ms"),
-            WALL,
-            CPU,
-        ],
-        targets: &[
-            target("parked_memory", BYTES, Limit::Is(4400.0)),
-            target(
-                "parked_memory",
-                WALL,
-                Limit::Of {
-                    side: "go",
-                    bench: "parked_memory",
-                    ratio: 1.0,
-                },
-            ),
-        ],
-    },
-    Workload {
-        name: "unstarted_memory",
-        about: "1,000,000 tasks of which none has run yet",
-        variants: &[],
-        procs: &[1],
-        allocates: true,
-        compared: BYTES,
-        per_op: true,
-        shown: &[PAGE_TABLES, lower("ran_early"), NS_PER_OP],
-        targets: &[target("unstarted_memory", BYTES, Limit::Is(250.0))],
-    },
-    Workload {
-        name: "fork_join",
-        about: "fib(27), a task for each call above fib(5)",
-        variants: &[],
-        procs: BOTH,
-        allocates: true,
-        compared: NS_PER_OP,
-        per_op: true,
-        shown: &[WALL, CPU, higher("tasks_per_s")],
-        targets: &[target("fork_join", NS_PER_OP, Limit::OfBest(0.8))],
-    },
-    Workload {
-        name: "blocking",
-        about: "256 tasks, each one call that blocks its thread for 10 ms",
-        variants: &["blocking_annotated", "blocking_naive"],
-        procs: BOTH,
-        allocates: false,
-        compared: WALL,
-        per_op: false,
-        shown: &[CPU],
-        targets: &[
-            target(
-                "blocking",
-                WALL,
-                Limit::Of {
-                    side: "tokio",
-                    bench: "blocking",
-                    ratio: 1.5,
-                },
-            ),
-            target(
-                "blocking_annotated",
-                WALL,
-                Limit::Of {
-                    side: "tokio",
-                    bench: "blocking",
-                    ratio: 1.1,
-                },
-            ),
-        ],
-    },
-    Workload {
-        name: "hog_latency",
-        about: "a loop of 2 s on every processor, and one task due every millisecond",
-        variants: &[],
-        procs: BOTH,
-        allocates: false,
-        compared: TICKS_SHARE,
-        per_op: true,
-        shown: &[TICKS, TICKS_NOMINAL, P50, P99, SETTLED_P99, MAX, GAP],
-        targets: &[
-            target("hog_latency", TICKS_SHARE, Limit::Is(0.95)),
-            target("hog_latency", SETTLED_P99, Limit::Is(1000.0)),
-        ],
-    },
-    Workload {
-        name: "hog_many",
-        about: "1,000 loops of 50 ms, and one task due every millisecond",
-        variants: &[],
-        procs: &[2],
-        allocates: false,
-        compared: WALL,
-        per_op: false,
-        shown: &[THREADS, TICKS, TICKS_NOMINAL, P99, GAP, CPU],
-        targets: &[
-            target("hog_many", THREADS, Limit::Is(64.0)),
-            target(
-                "hog_many",
-                WALL,
-                Limit::Of {
-                    side: "go",
-                    bench: "hog_many",
-                    ratio: 1.05,
-                },
-            ),
-            target("hog_many", P99, Limit::Is(20_000.0)),
-        ],
-    },
-];
+    /// With this number of processors alone.
+    pub const fn at(self, procs: usize) -> Self {
+        let procs = Some(procs);
+        Self { procs, ..self }
+    }
+}
+
+pub const NS_PER_OP: Field = lower("ns_per_op");
+pub const WALL: Field = lower("wall_ms");
+pub const CPU: Field = lower("cpu_ms");
+
+pub const BOTH: &[usize] = &[1, 2];
+
+/// What most are like: the rest of a workload.
+pub const USUAL: Workload = Workload {
+    name: "",
+    about: "",
+    variants: &[],
+    procs: BOTH,
+    allocates: false,
+    compared: NS_PER_OP,
+    per_op: true,
+    apart: false,
+    shown: &[CPU],
+    targets: &[],
+};
 
 impl Workload {
     /// What the programs are asked for.
@@ -332,13 +161,19 @@ impl Workload {
     }
 }
 
+/// All workloads.
+pub fn all() -> impl Iterator<Item = &'static Workload> {
+    let tables = [task_workloads::WORKLOADS, channel_workloads::WORKLOADS];
+    tables.into_iter().flatten()
+}
+
 /// The workloads called for: all, if none is.
 pub fn chosen(only: &[String]) -> Result<Vec<&'static Workload>, String> {
     if only.is_empty() {
-        return Ok(WORKLOADS.iter().collect());
+        return Ok(all().collect());
     }
     let find = |name: &String| {
-        let found = WORKLOADS.iter().find(|workload| workload.name == name);
+        let found = all().find(|workload| workload.name == name);
         found.ok_or_else(|| format!("no workload {name}; --list names them"))
     };
     only.iter().map(find).collect()
@@ -346,7 +181,7 @@ pub fn chosen(only: &[String]) -> Result<Vec<&'static Workload>, String> {
 
 /// The workloads, a line for each and for each variant.
 pub fn list() -> String {
-    let lines = WORKLOADS.iter().flat_map(|workload| {
+    let lines = all().flat_map(|workload| {
         let variants = workload
             .variants
             .iter()

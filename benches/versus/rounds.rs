@@ -59,7 +59,8 @@ pub fn run<'a>(
         for round in 0..options.rounds() {
             for turn in 0..rows.len() {
                 let row = &rows[(round + turn) % rows.len()];
-                progress.at(format!("{} P={procs} {}", workload.name, row.entrant.name));
+                let (bench, side) = (row.bench, &row.entrant.name);
+                progress.at(format!("{bench} P={procs} {side}, round {}", round + 1));
                 let Row {
                     entrant,
                     bench,

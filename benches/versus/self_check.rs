@@ -1,7 +1,7 @@
 //! What `cargo test` runs of all this: nothing is built, nothing measured.
 
 use crate::options::{Family, Options};
-use crate::plan::{self, Limit, WORKLOADS, Workload};
+use crate::plan::{self, Limit, Workload};
 use crate::programs::offer;
 use crate::summary::{Spread, sample};
 use crate::table::{markdown, number};
@@ -18,13 +18,15 @@ pub fn run() {
     like_is_compared_with_like();
     failures_are_told();
     who_is_alone_is_not_the_best();
+    targets_know_mode_and_procs();
+    sizes_are_compared_with_their_like();
     println!("versus: in order; `cargo bench --bench versus` measures");
 }
 
 /// Names are unique, sizes numbers, and targets about what is in the table.
 fn plan_is_sound() {
     let mut names = HashSet::new();
-    for workload in WORKLOADS {
+    for workload in plan::all() {
         let Workload { name, targets, .. } = workload;
         assert!(names.insert(*name), "two workloads {name}");
         let _ = workload.size();
@@ -45,12 +47,17 @@ fn plan_is_sound() {
                 "{name} has no {}",
                 target.bench
             );
-            if let Limit::Of { side, bench, .. } = target.limit {
+            if let Limit::Of { side, .. } = target.limit {
                 assert!(
                     Family::ALL.iter().any(|family| family.name() == side),
                     "no side {side}"
                 );
+            }
+            if let Limit::Of { bench, .. } | Limit::OfOwn { bench, .. } = target.limit {
                 assert!(benches.contains(&bench), "{name} has no {bench}");
+            }
+            if let Some(procs) = target.procs {
+                assert!(workload.procs.contains(&procs), "{name} has no P={procs}");
             }
         }
     }
@@ -140,9 +147,52 @@ fn who_is_alone_is_not_the_best() {
     assert_eq!(ratios, [Some(2.0), Some(1.0)]);
 }
 
+/// The lock has one target for each mode, and one for another number of
+/// processors.
+fn targets_know_mode_and_procs() {
+    let summary = sample::summary(
+        workload("mutex_contended"),
+        &[
+            ("go", Family::Go, false, &[10.0]),
+            ("threads", Family::Threads, false, &[20.0]),
+            ("raddle-pinned", Family::Raddle, false, &[11.0]),
+            ("raddle-migrate", Family::Raddle, false, &[22.0]),
+        ],
+    );
+    let verdicts = |row: usize| {
+        let verdicts = &summary.rows[row].verdicts;
+        let told = verdicts
+            .iter()
+            .map(|v| (v.of.as_str(), v.value, v.is_met()));
+        told.collect::<Vec<_>>()
+    };
+    assert_eq!(verdicts(0), []);
+    assert_eq!(verdicts(2), [(" of go", Some(1.1), Some(false))]);
+    assert_eq!(verdicts(3), [(" of threads", Some(1.1), Some(true))]);
+}
+
+/// 64 receivers with 64 of another's, and with one of raddle's own.
+fn sizes_are_compared_with_their_like() {
+    let (one, many) = ("select_done_1", "select_done_64");
+    let rows: [(_, sample::Values<'_>); 4] = [
+        (one, ("go", Family::Go, false, &[100.0])),
+        (many, ("go", Family::Go, false, &[400.0])),
+        (one, ("raddle-migrate", Family::Raddle, false, &[50.0])),
+        (many, ("raddle-migrate", Family::Raddle, false, &[100.0])),
+    ];
+    let summary = sample::of_benches(workload("select_done"), rows);
+    let ratios: Vec<_> = summary.rows.iter().map(|row| row.ratio).collect();
+    assert_eq!(ratios, [None, None, Some(0.5), Some(0.25)]);
+    let table = markdown(&summary);
+    assert!(table.contains("| raddle-migrate (64) |"), "{table}");
+    assert!(
+        table.contains("≤ 1.50 of select_done_1: 2.00 **MISSED**"),
+        "{table}"
+    );
+}
+
 fn workload(name: &str) -> &'static Workload {
-    WORKLOADS
-        .iter()
+    plan::all()
         .find(|workload| workload.name == name)
         .expect("it is in the plan")
 }

@@ -1,7 +1,7 @@
 //! Medians, ratios, verdicts.
 
 use crate::options::Family;
-use crate::plan::{Better, Field, Limit, Target, Workload};
+use crate::plan::{Better, Field, Limit, Mode, Target, Workload};
 use crate::rounds::Run;
 use crate::run::Line;
 
@@ -116,7 +116,7 @@ fn finish(workload: &'static Workload, procs: usize, mut rows: Vec<Row>) -> Summ
         let best = row.best_peer(workload, workload.compared, &rows);
         let best = best.filter(|_| !row.is_alone(workload, &rows));
         let ratio = row.compared.zip(best).map(|(own, best)| own.median / best);
-        let aimed = |target: &&Target| row.is_aimed(target);
+        let aimed = |target: &&Target| row.is_aimed(target, procs);
         let verdicts = workload
             .targets
             .iter()
@@ -179,9 +179,13 @@ impl Row {
         self.spread(field).map(|spread| spread.median)
     }
 
-    /// Targets are for raddle as it migrates.
-    fn is_aimed(&self, target: &Target) -> bool {
-        self.bench == target.bench && self.side.starts_with("raddle-migrate")
+    fn is_aimed(&self, target: &Target, procs: usize) -> bool {
+        let mode = match target.mode {
+            Mode::Pinned => "raddle-pinned",
+            Mode::Migrate => "raddle-migrate",
+        };
+        let is_here = target.procs.is_none_or(|aimed| aimed == procs);
+        self.bench == target.bench && self.side.starts_with(mode) && is_here
     }
 
     /// Go has its own allocator, threads need none: they stand beside both.
@@ -190,10 +194,12 @@ impl Row {
     }
 
     /// Who may be compared with it: not who does another number of things,
-    /// where that counts.
+    /// or another variant, where that counts.
     fn peers<'a>(&self, workload: &Workload, rows: &'a [Self]) -> impl Iterator<Item = &'a Self> {
         rows.iter().filter(|peer| {
-            let is_alike = self.is_like(peer) && (workload.per_op || peer.ops == self.ops);
+            let is_alike = self.is_like(peer)
+                && (workload.per_op || peer.ops == self.ops)
+                && (!workload.apart || peer.bench == self.bench);
             peer.family != Family::Raddle && is_alike
         })
     }
@@ -236,6 +242,16 @@ impl Row {
                     over(peer.and_then(|peer| peer.median(field.name))),
                 )
             }
+            Limit::OfOwn { bench, ratio } => {
+                let own = rows
+                    .iter()
+                    .find(|row| row.side == self.side && row.bench == bench);
+                (
+                    ratio,
+                    format!(" of {bench}"),
+                    over(own.and_then(|own| own.median(field.name))),
+                )
+            }
             Limit::Is(limit) => (limit, String::new(), own),
         };
         Verdict {
@@ -256,10 +272,21 @@ pub mod sample {
     use crate::plan::Workload;
     use serde_json::json;
 
-    /// A summary of rows of `(side, family, mimalloc, values)` of one field.
-    pub fn summary(workload: &'static Workload, rows: &[(&str, Family, bool, &[f64])]) -> Summary {
-        let row = |&(side, family, mimalloc, values): &(&str, Family, bool, &[f64])| {
-            let mut row = Row::of(side, workload.bench(), family, mimalloc);
+    /// A row: side, family, whether with mimalloc, values of one field.
+    pub type Values<'a> = (&'a str, Family, bool, &'a [f64]);
+
+    /// A summary of these rows, with two processors.
+    pub fn summary(workload: &'static Workload, rows: &[Values<'_>]) -> Summary {
+        of_benches(workload, rows.iter().map(|row| (workload.bench(), *row)))
+    }
+
+    /// A summary of rows of these variants.
+    pub fn of_benches<'a>(
+        workload: &'static Workload,
+        rows: impl IntoIterator<Item = (&'static str, Values<'a>)>,
+    ) -> Summary {
+        let row = |(bench, (side, family, mimalloc, values)): (_, Values<'_>)| {
+            let mut row = Row::of(side, bench, family, mimalloc);
             for value in values {
                 let line = json!({ "ops": 10, workload.compared.name: value });
                 row.add(&Ok(line.as_object().cloned().unwrap_or_default()));
@@ -269,6 +296,6 @@ pub mod sample {
             }
             row
         };
-        finish(workload, 2, rows.iter().map(row).collect())
+        finish(workload, 2, rows.into_iter().map(row).collect())
     }
 }

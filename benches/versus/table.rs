@@ -10,7 +10,8 @@ const NONE: &str = "–";
 pub fn markdown(summary: &Summary) -> String {
     let workload = summary.workload;
     let mut out = format!("### {} P={}\n\n", workload.name, summary.procs);
-    let _ = writeln!(out, "{}; medians.\n", workload.about);
+    let runs = summary.rows.iter().map(Row::runs).max().unwrap_or_default();
+    let _ = writeln!(out, "{}; medians of {runs}.\n", workload.about);
 
     let compared = workload.compared.name;
     let mut head = vec!["side", compared, "min..max", "to best peer"];

@@ -6,6 +6,7 @@
 //! a waiter stands in the list only while the count is still the one that it
 //! read before it tried. So no edge falls between a try and its wait.
 
+use crate::deadlock::Expecting;
 use crate::netpoll::Registration;
 use crate::park::{WOKEN, Wait};
 use crate::reason::Reason;
@@ -122,8 +123,9 @@ impl Half {
             waiters.push(Waiting(&raw const wait));
             drop(waiters);
             let leave = Leave(self, &wait);
+            let expecting = Expecting::begin();
             let outcome = wait.park(Reason::IoWait, (until != NEVER).then_some(until));
-            drop(leave);
+            drop((leave, expecting));
             match outcome {
                 WOKEN => return true,
                 CHANGED => {}

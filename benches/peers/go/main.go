@@ -4,7 +4,9 @@
 //	main.go       the command line, the choice of a workload, the JSON line
 //	measure.go    a timed region, what came of it, percentiles, memory
 //	work.go       what tasks compute; the ticker
-//	workloads.go  the workloads
+//	workloads.go  goroutines, sleeps, memory
+//	channels.go   channels and a lock
+//	patterns.go   programs made of goroutines and channels
 package main
 
 import (
@@ -13,6 +15,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 )
 
 // A workload is one row of the table.
@@ -21,6 +24,8 @@ type workload struct {
 	size int // if none is asked for
 	run  func(task) outcome
 }
+
+var workloads = slices.Concat(taskWorkloads, channelWorkloads, patternWorkloads)
 
 // A task is what a workload is asked to do.
 type task struct {

@@ -8,14 +8,14 @@ import (
 	"time"
 )
 
-var workloads = []workload{
+var taskWorkloads = []workload{
 	{"spawn_join", 1_000_000, spawnJoin},
 	{"spawn_join_b10k", 1_000_000, spawnJoinB10k},
 	{"yield", 2_000_000, yield},
 	{"sleep_many", 100_000, sleepMany},
 	{"sleep_precision", 2000, sleepPrecision},
 	{"parked_memory", 1_000_000, parkedMemory},
-	{"unstarted_memory", 1_000_000, unstartedMemory},
+	{"unstarted_memory", 10_000, unstartedMemory},
 	{"fork_join", 27, forkJoin},
 	{"blocking", 256, blocking},
 	{"hog_latency", 2000, hogLatency},
@@ -143,29 +143,31 @@ func parkedMemory(t task) outcome {
 	return parked.perTask(before, n, whole)
 }
 
-// unstartedMemory: Go preempts the spawner, and some goroutines run. They wait
-// in their turn: they count as they are.
+// unstartedMemory: so many that have not run, at one time. Go preempts the
+// spawner, and others run: they end, and another is spawned for each. As all
+// of them run then, no more are possible than can be spawned in 10 ms.
 func unstartedMemory(t task) outcome {
-	n := t.n
-	gate := make(chan struct{})
-	var ended sync.WaitGroup
 	var ran atomic.Int64
-	ended.Add(n)
+	spawned, n := int64(0), int64(t.n)
 	before := memoryNow()
 	r := begin()
-	for range n {
-		go func() {
-			ran.Add(1)
-			<-gate
-			ended.Done()
-		}()
+	var after memory
+	for {
+		for spawned-ran.Load() < n {
+			go ran.Add(1)
+			spawned++
+		}
+		after = memoryNow()
+		if spawned-ran.Load() == n {
+			break
+		}
 	}
-	after := memoryNow()
-	whole := r.end(n)
-	whole.extras["ran_early"] = ran.Load()
-	close(gate)
-	ended.Wait()
-	return after.perTask(before, n, whole)
+	whole := r.end(t.n)
+	whole.extras["ran_early"] = spawned - n
+	for ran.Load() < spawned {
+		time.Sleep(time.Millisecond)
+	}
+	return after.perTask(before, t.n, whole)
 }
 
 // 14: fork_join

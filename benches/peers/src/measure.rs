@@ -63,6 +63,13 @@ impl Outcome {
         self.with(name, rate)
     }
 
+    /// Adds what each of `times` took as field `name`, in milliseconds.
+    #[must_use]
+    pub fn with_mean_ms(self, name: &str, times: u64) -> Self {
+        let mean = self.wall.as_nanos() as f64 / 1e6 / times as f64;
+        self.with(name, mean)
+    }
+
     /// The spawning of parked tasks (`self`) and their `release` as one:
     /// `spawn_ms`, `release_ms`, and both as the region's time.
     #[must_use]

@@ -75,15 +75,17 @@ fn tenth(n: u64) -> u64 {
     (n / 10).max(1)
 }
 
-/// The body of every program's `main`: `side` names it in the JSON line.
-pub fn main<E: Args>(workloads: &[Workload<E>], side: fn(&E) -> &'static str) -> ExitCode {
+/// The body of every program's `main`: `tables` are what it can do, `side`
+/// names it in the JSON line.
+pub fn main<E: Args>(tables: &[&[Workload<E>]], side: fn(&E) -> &'static str) -> ExitCode {
     let options = Options::<E>::parse();
     if options.list {
-        print!("{}", list(workloads));
+        print!("{}", list(tables));
         return ExitCode::SUCCESS;
     }
     let asked = options.workload.as_deref().unwrap_or_default();
-    let Some(workload) = workloads.iter().find(|workload| workload.name == asked) else {
+    let mut workloads = tables.iter().copied().flatten();
+    let Some(workload) = workloads.find(|workload| workload.name == asked) else {
         eprintln!("no workload {asked} here; --list names them");
         return ExitCode::from(2);
     };
@@ -99,7 +101,7 @@ pub fn main<E: Args>(workloads: &[Workload<E>], side: fn(&E) -> &'static str) ->
     ExitCode::SUCCESS
 }
 
-fn list<E>(workloads: &[Workload<E>]) -> String {
+fn list<E>(tables: &[&[Workload<E>]]) -> String {
     let line = |&Workload { name, size, .. }: &Workload<E>| {
         // The size of `fork_join` is an exponent, more or less.
         let tenth = if name == "fork_join" {
@@ -109,7 +111,7 @@ fn list<E>(workloads: &[Workload<E>]) -> String {
         };
         format!("{name} {size} {tenth}\n")
     };
-    workloads.iter().map(line).collect()
+    tables.iter().copied().flatten().map(line).collect()
 }
 
 fn implementation(side: &str) -> String {

@@ -68,3 +68,46 @@ fn xorshift(mut x: u64, times: u64) -> u64 {
     }
     x
 }
+
+/// What buffered channels hold.
+pub const CAPACITY: usize = 128;
+
+/// How many producers, and how many consumers, share one channel in
+/// `chan_mpmc_buf`; how many producers `select_fanin` has.
+pub const CROWD: u64 = 4;
+
+/// How many tasks want the one lock of `mutex_contended`.
+pub const CONTENDERS: u64 = 8;
+
+/// How many tasks stand in the `ring`.
+pub const RING: u64 = 1000;
+
+/// How many workers `worker_pool` has.
+pub const WORKERS: u64 = 64;
+
+/// How many children a node of `skynet` has.
+pub const CHILDREN: u64 = 10;
+
+/// How many leaves each tree of `skynet_10k` has.
+pub const SMALL_TREE: u64 = 10_000;
+
+/// 0 + 1 + ... up to `n`, without it: what all messages together should be.
+pub fn sum_below(n: u64) -> u64 {
+    n * n.saturating_sub(1) / 2
+}
+
+/// The `n`th prime: 2 is the first.
+pub fn nth_prime(n: u64) -> u64 {
+    let mut primes: Vec<u64> = Vec::with_capacity(n as usize);
+    let mut candidates = 2..;
+    while (primes.len() as u64) < n {
+        let candidate = candidates.next().expect("there is always another");
+        let mut small = primes
+            .iter()
+            .take_while(|prime| *prime * *prime <= candidate);
+        if small.all(|prime| candidate % prime != 0) {
+            primes.push(candidate);
+        }
+    }
+    primes.last().copied().expect("n is at least 1")
+}
