@@ -27,11 +27,16 @@ pub(crate) const NO_RECEIVERS: u8 = 4;
 /// 2. A closed channel takes no more messages, and nobody waits at it.
 /// 3. *Kept*: a selection that won a message of the buffer, or room in it,
 ///    completes later. Until then `kept_messages` of the buffer's messages
-///    count as received, and `kept_room` places as taken.
+///    count as received, and each of the `gaps` as a message that has its
+///    place in the buffer but is not there yet. Messages leave the buffer in
+///    order, whoever takes them, and none before a gap in front of it is
+///    filled.
 /// 4. Whoever ended a wait under the lock pays the unpark after it.
 pub(crate) struct Channel<T> {
     word: Word,
+    /// As the program asked; without a limit the greatest number.
     capacity: usize,
+    is_unbounded: bool,
     state: UnsafeCell<State<T>>,
 }
 
@@ -48,8 +53,16 @@ struct State<T> {
     send_watch: Queue,
     recv_watch: Queue,
     kept_messages: usize,
-    kept_room: usize,
+    gaps: Vec<Gap>,
+    next_gap: u32,
     closed: u8,
+}
+
+/// Room that a selection has won and not filled yet.
+struct Gap {
+    number: u32,
+    /// How many messages of the buffer are in front of it.
+    behind: usize,
 }
 
 /// The outcome of a try.
@@ -66,10 +79,13 @@ pub(crate) enum Step {
 }
 
 impl<T> Channel<T> {
-    pub(crate) fn new(capacity: usize) -> Self {
+    /// With a capacity, or without a limit.
+    pub(crate) fn new(limit: Option<usize>) -> Self {
+        let capacity = limit.unwrap_or(usize::MAX);
         Self {
             word: Word::new(if capacity > 0 { CAN_SEND } else { 0 }),
             capacity,
+            is_unbounded: limit.is_none(),
             state: UnsafeCell::new(State {
                 buffer: Buffer::new(capacity),
                 senders: Queue::new(),
@@ -77,7 +93,8 @@ impl<T> Channel<T> {
                 send_watch: Queue::new(),
                 recv_watch: Queue::new(),
                 kept_messages: 0,
-                kept_room: 0,
+                gaps: Vec::new(),
+                next_gap: 0,
                 closed: 0,
             }),
         }
@@ -95,7 +112,7 @@ impl<T> Channel<T> {
     /// Whether a send into it never waits.
     #[inline]
     pub(crate) fn is_unbounded(&self) -> bool {
-        self.capacity == usize::MAX
+        self.is_unbounded
     }
 
     #[inline]
@@ -106,7 +123,7 @@ impl<T> Channel<T> {
 
     /// The capacity; none if there is no limit.
     pub(crate) fn limit(&self) -> Option<usize> {
-        (self.capacity != usize::MAX).then_some(self.capacity)
+        (!self.is_unbounded).then_some(self.capacity)
     }
 
     /// How many messages could be received now without a sender's doing.
@@ -126,6 +143,10 @@ impl<T> Channel<T> {
         let state = guard.state_mut();
         let is_new = state.closed & reason == 0;
         state.closed |= reason;
+        // Nobody fills them any more: what is behind them can be received.
+        state.gaps.clear();
+        guard.match_up(&mut wakes);
+        let state = guard.state_mut();
         state.senders.claim_all(Deal::Closed, &mut wakes);
         state.receivers.claim_all(Deal::Closed, &mut wakes);
         let messages = (state.closed & NO_RECEIVERS != 0).then(|| {
@@ -187,23 +208,34 @@ impl<'a, T> Guard<'a, T> {
     #[inline]
     pub(crate) fn available(&self) -> usize {
         let state = self.state();
-        state.buffer.len() - state.kept_messages
+        let in_front = match state.gaps.first() {
+            None => state.buffer.len(),
+            Some(gap) => gap.behind,
+        };
+        // A gap may have come to the front of messages that are kept.
+        in_front.saturating_sub(state.kept_messages)
     }
 
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
         let state = self.state();
-        state.buffer.len() - state.kept_messages + state.kept_room < self.channel.capacity
+        state.buffer.len() - state.kept_messages + state.gaps.len() < self.channel.capacity
     }
 
     #[inline]
     pub(crate) fn can_recv(&self) -> bool {
-        self.available() > 0 || !self.state().senders.is_empty() || self.is_closed()
+        let state = self.state();
+        self.available() > 0
+            || (!state.senders.is_empty() && state.gaps.is_empty())
+            || self.is_closed()
     }
 
     #[inline]
     pub(crate) fn can_send(&self) -> bool {
-        self.has_room() || !self.state().receivers.is_empty() || self.is_closed()
+        let state = self.state();
+        self.has_room()
+            || (!state.receivers.is_empty() && state.gaps.is_empty())
+            || self.is_closed()
     }
 
     /// Those who wait at `side`.
@@ -239,19 +271,15 @@ impl<'a, T> Guard<'a, T> {
         if self.is_closed() {
             return Step::Closed;
         }
-        if let Some(node) = self.state_mut().receivers.claim() {
+        if let Some(node) = self.claim_receiver() {
             // SAFETY: claimed and not unparked yet.
             let receiver = unsafe { node.as_ref() };
-            if let Some(to) = receiver.slot::<T>() {
-                // SAFETY: 1. and the receiver's slot is empty and waits.
-                unsafe { to.copy_from_nonoverlapping(from, 1) };
-                wakes.push(receiver, Deal::Done);
-                return Step::Done;
-            }
-            if let Some(to) = receiver.room_slot::<T>() {
-                // SAFETY: 1. and the selection's room is empty and waits.
-                unsafe { to.copy_from_nonoverlapping(from, 1) };
-                wakes.push(receiver, Deal::Message);
+            if let Some((to, deal)) = receiver.place::<T>() {
+                // SAFETY: 1.
+                let message = self.in_turn(unsafe { from.read() });
+                // SAFETY: the receiver's place is empty and waits.
+                unsafe { to.write(message) };
+                wakes.push(receiver, deal);
                 return Step::Done;
             }
             if self.channel.capacity == 0 {
@@ -282,7 +310,7 @@ impl<'a, T> Guard<'a, T> {
     #[inline]
     pub(crate) unsafe fn try_take(&mut self, to: NonNull<T>, wakes: &mut Wakes) -> Step {
         if self.available() > 0
-            && let Some(message) = self.state_mut().buffer.pop()
+            && let Some(message) = self.pop()
         {
             // SAFETY: 1.
             unsafe { to.write(message) };
@@ -292,14 +320,16 @@ impl<'a, T> Guard<'a, T> {
             self.tell_watchers(wakes);
             return Step::Done;
         }
-        if let Some(node) = self.state_mut().senders.claim() {
+        if let Some(node) = self.claim_sender() {
             // SAFETY: claimed and not unparked yet.
             let sender = unsafe { node.as_ref() };
             let Some(from) = sender.slot::<T>() else {
                 return Step::Pair(node);
             };
-            // SAFETY: 1. and the sender's slot is full and waits.
-            unsafe { to.copy_from_nonoverlapping(from, 1) };
+            // SAFETY: the sender's slot is full and waits.
+            let message = self.in_turn(unsafe { from.read() });
+            // SAFETY: 1.
+            unsafe { to.write(message) };
             wakes.push(sender, Deal::Done);
             return Step::Done;
         }
@@ -307,6 +337,73 @@ impl<'a, T> Guard<'a, T> {
             return Step::Closed;
         }
         Step::Wait
+    }
+
+    #[inline]
+    pub(crate) fn has_gaps(&self) -> bool {
+        !self.state().gaps.is_empty()
+    }
+
+    /// The first who waits to send, for somebody who would receive from it
+    /// past the buffer: not past a gap.
+    #[inline]
+    pub(crate) fn claim_sender(&mut self) -> Option<NonNull<Node>> {
+        if self.has_gaps() {
+            return None;
+        }
+        self.state_mut().senders.claim()
+    }
+
+    /// The first who waits to receive, for somebody who would send to it past
+    /// the buffer: not past a gap.
+    #[inline]
+    pub(crate) fn claim_receiver(&mut self) -> Option<NonNull<Node>> {
+        if self.has_gaps() {
+            return None;
+        }
+        self.state_mut().receivers.claim()
+    }
+
+    /// Takes the front of the buffer.
+    #[inline]
+    fn pop(&mut self) -> Option<T> {
+        let state = self.state_mut();
+        for gap in &mut state.gaps {
+            gap.behind = gap.behind.saturating_sub(1);
+        }
+        state.buffer.pop()
+    }
+
+    /// Keeps the next place in the buffer.
+    fn keep_room(&mut self) -> Deal {
+        let state = self.state_mut();
+        let number = state.next_gap;
+        state.next_gap = number.wrapping_add(1);
+        state.gaps.push(Gap {
+            number,
+            behind: state.buffer.len(),
+        });
+        Deal::Gap(number)
+    }
+
+    /// The gap is no more; how many messages were in front of it.
+    fn end_gap(&mut self, number: u32) -> Option<usize> {
+        let gaps = &mut self.state_mut().gaps;
+        let at = gaps.iter().position(|gap| gap.number == number)?;
+        Some(gaps.remove(at).behind)
+    }
+
+    /// The message that is received instead of this one: if others are kept
+    /// in the buffer, which are older, the first of them, so that nobody sees
+    /// one sender's messages out of order.
+    #[inline]
+    fn in_turn(&mut self, message: T) -> T {
+        if self.state().kept_messages == 0 {
+            return message;
+        }
+        let buffer = &mut self.state_mut().buffer;
+        buffer.push(message);
+        buffer.pop().expect("one was pushed just now")
     }
 
     /// Gives messages to those who wait for one, and room to those who wait
@@ -318,24 +415,24 @@ impl<'a, T> Guard<'a, T> {
             {
                 // SAFETY: claimed and not unparked yet.
                 let receiver = unsafe { node.as_ref() };
-                let Some(to) = receiver.slot::<T>() else {
+                let Some((to, deal)) = receiver.place::<T>() else {
                     self.state_mut().kept_messages += 1;
                     wakes.push(receiver, Deal::Promise);
                     continue;
                 };
-                if let Some(message) = self.state_mut().buffer.pop() {
-                    // SAFETY: the receiver's slot is empty and waits.
-                    unsafe { to.write(message) };
-                }
-                wakes.push(receiver, Deal::Done);
+                let message = self.pop();
+                // SAFETY: the receiver's place is empty and waits.
+                unsafe { to.write(message.expect("one is available")) };
+                wakes.push(receiver, deal);
             } else if self.has_room()
+                && !self.is_closed()
                 && let Some(node) = self.state_mut().senders.claim()
             {
                 // SAFETY: claimed and not unparked yet.
                 let sender = unsafe { node.as_ref() };
                 let Some(from) = sender.slot::<T>() else {
-                    self.state_mut().kept_room += 1;
-                    wakes.push(sender, Deal::Promise);
+                    let deal = self.keep_room();
+                    wakes.push(sender, deal);
                     continue;
                 };
                 // SAFETY: the sender's slot is full and waits.
@@ -368,20 +465,22 @@ impl<'a, T> Guard<'a, T> {
     }
 
     /// Keeps a message, or room for one, for a selection; if there is any.
-    pub(crate) fn keep(&mut self, side: Side) -> bool {
+    pub(crate) fn keep(&mut self, side: Side) -> Option<Deal> {
         match side {
-            Side::Send if self.has_room() => self.state_mut().kept_room += 1,
-            Side::Recv if self.available() > 0 => self.state_mut().kept_messages += 1,
-            _ => return false,
+            Side::Send if self.has_room() => Some(self.keep_room()),
+            Side::Recv if self.available() > 0 => {
+                self.state_mut().kept_messages += 1;
+                Some(Deal::Promise)
+            }
+            _ => None,
         }
-        true
     }
 
     /// A selection that won in the buffer has its message.
     pub(crate) fn take_kept(&mut self, wakes: &mut Wakes) -> Option<T> {
         let state = self.state_mut();
-        state.kept_messages -= 1;
-        let message = state.buffer.pop();
+        state.kept_messages = state.kept_messages.saturating_sub(1);
+        let message = self.pop();
         self.match_up(wakes);
         self.tell_watchers(wakes);
         message
@@ -389,23 +488,31 @@ impl<'a, T> Guard<'a, T> {
 
     /// A selection sends into the room it won. The message comes back if the
     /// channel was closed meanwhile.
-    pub(crate) fn put_kept(&mut self, message: T, wakes: &mut Wakes) -> Result<(), T> {
-        self.state_mut().kept_room -= 1;
-        if self.is_closed() {
+    pub(crate) fn fill(&mut self, gap: u32, message: T, wakes: &mut Wakes) -> Result<(), T> {
+        let Some(behind) = self.end_gap(gap) else {
             return Err(message);
+        };
+        let state = self.state_mut();
+        state.buffer.insert(behind, message);
+        // Those that came later are behind it.
+        for later in &mut state.gaps {
+            if later.number.wrapping_sub(gap) < u32::MAX / 2 {
+                later.behind += 1;
+            }
         }
-        self.state_mut().buffer.push(message);
         self.match_up(wakes);
         self.tell_watchers(wakes);
         Ok(())
     }
 
     /// A selection that won in the buffer draws back.
-    pub(crate) fn give_back_kept(&mut self, side: Side, wakes: &mut Wakes) {
-        let state = self.state_mut();
-        match side {
-            Side::Send => state.kept_room -= 1,
-            Side::Recv => state.kept_messages -= 1,
+    pub(crate) fn give_back_kept(&mut self, deal: Deal, wakes: &mut Wakes) {
+        match deal {
+            Deal::Gap(number) => drop(self.end_gap(number)),
+            _ => {
+                let state = self.state_mut();
+                state.kept_messages = state.kept_messages.saturating_sub(1);
+            }
         }
         self.match_up(wakes);
         self.tell_watchers(wakes);

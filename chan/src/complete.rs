@@ -9,9 +9,9 @@ impl<T> Channel<T> {
     /// Completes a send; the message comes back if the channel is closed.
     pub(crate) fn finish_send(&self, deal: Deal, message: T) -> Result<(), T> {
         match deal {
-            Deal::Promise => {
+            Deal::Gap(gap) => {
                 let mut wakes = Wakes::none();
-                let put = self.lock().put_kept(message, &mut wakes);
+                let put = self.lock().fill(gap, message, &mut wakes);
                 wakes.wake();
                 put
             }

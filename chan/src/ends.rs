@@ -89,8 +89,7 @@ enum Kind<T> {
 /// `make(chan T, capacity)`.
 #[must_use]
 pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    // The greatest number stands for "no limit".
-    open(capacity.min(usize::MAX - 1))
+    open(Some(capacity))
 }
 
 /// A channel that holds any number of messages: a send never waits.
@@ -110,11 +109,11 @@ pub fn bounded<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
 /// None: a goroutine with a slice.
 #[must_use]
 pub fn unbounded<T>() -> (Sender<T>, Receiver<T>) {
-    open(usize::MAX)
+    open(None)
 }
 
-fn open<T>(capacity: usize) -> (Sender<T>, Receiver<T>) {
-    let (sender, receiver) = crate::shared::pair(Channel::new(capacity));
+fn open<T>(limit: Option<usize>) -> (Sender<T>, Receiver<T>) {
+    let (sender, receiver) = crate::shared::pair(Channel::new(limit));
     let sender = Sender {
         channel: Some(sender),
     };
@@ -661,19 +660,16 @@ impl<T> UnwindSafe for Receiver<T> {}
 impl<T> RefUnwindSafe for Receiver<T> {}
 
 /// Of [`Receiver::iter`].
-#[derive(Debug)]
 pub struct Iter<'a, T> {
     receiver: &'a Receiver<T>,
 }
 
 /// Of [`Receiver::try_iter`].
-#[derive(Debug)]
 pub struct TryIter<'a, T> {
     receiver: &'a Receiver<T>,
 }
 
 /// Of `Receiver::into_iter`.
-#[derive(Debug)]
 pub struct IntoIter<T> {
     receiver: Receiver<T>,
 }
@@ -723,5 +719,23 @@ impl<T> IntoIterator for Receiver<T> {
 
     fn into_iter(self) -> IntoIter<T> {
         IntoIter { receiver: self }
+    }
+}
+
+impl<T> fmt::Debug for Iter<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("Iter { .. }")
+    }
+}
+
+impl<T> fmt::Debug for TryIter<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("TryIter { .. }")
+    }
+}
+
+impl<T> fmt::Debug for IntoIter<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("IntoIter { .. }")
     }
 }

@@ -96,7 +96,7 @@ impl<T> fmt::Debug for TrySendError<T> {
 impl<T> fmt::Display for TrySendError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            TrySendError::Full(_) => "the channel is full",
+            TrySendError::Full(_) => "sending on a full channel",
             TrySendError::Disconnected(_) => NO_RECEIVER,
         })
     }
@@ -140,17 +140,14 @@ impl<T> SendTimeoutError<T> {
 
 impl<T> fmt::Debug for SendTimeoutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            SendTimeoutError::Timeout(_) => "Timeout(..)",
-            SendTimeoutError::Disconnected(_) => "Disconnected(..)",
-        })
+        f.write_str("SendTimeoutError(..)")
     }
 }
 
 impl<T> fmt::Display for SendTimeoutError<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            SendTimeoutError::Timeout(_) => "nobody took the message in time",
+            SendTimeoutError::Timeout(_) => "timed out waiting on send operation",
             SendTimeoutError::Disconnected(_) => NO_RECEIVER,
         })
     }
@@ -214,7 +211,7 @@ impl TryRecvError {
 impl fmt::Display for TryRecvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            TryRecvError::Empty => "the channel is empty",
+            TryRecvError::Empty => "receiving on an empty channel",
             TryRecvError::Disconnected => NO_SENDER,
         })
     }
@@ -252,8 +249,8 @@ impl RecvTimeoutError {
 impl fmt::Display for RecvTimeoutError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            RecvTimeoutError::Timeout => "no message came in time",
-            RecvTimeoutError::Disconnected => NO_SENDER,
+            RecvTimeoutError::Timeout => "timed out waiting on receive operation",
+            RecvTimeoutError::Disconnected => "channel is empty and disconnected",
         })
     }
 }
@@ -311,10 +308,11 @@ impl Error for SelectTimeoutError {}
 impl Error for TryReadyError {}
 impl Error for ReadyTimeoutError {}
 
-const NO_RECEIVER: &str = "the channel is closed, or its receivers are gone";
-const NO_SENDER: &str = "the channel is empty, and closed or its senders are gone";
-const NONE_READY: &str = "no operation is ready";
-const NONE_READY_IN_TIME: &str = "no operation was ready in time";
+// Texts that programs and their tests know: crossbeam-channel's.
+const NO_RECEIVER: &str = "sending on a disconnected channel";
+const NO_SENDER: &str = "receiving on an empty and disconnected channel";
+const NONE_READY: &str = "all operations in select would block";
+const NONE_READY_IN_TIME: &str = "timed out waiting on select";
 
 #[cfg(test)]
 mod tests {
@@ -384,11 +382,11 @@ mod tests {
             ),
             (
                 format!("{:?}", SendTimeoutError::Timeout(opaque())),
-                "Timeout(..)",
+                "SendTimeoutError(..)",
             ),
             (
                 format!("{:?}", SendTimeoutError::Disconnected(opaque())),
-                "Disconnected(..)",
+                "SendTimeoutError(..)",
             ),
         ] {
             assert_eq!(text, wanted);

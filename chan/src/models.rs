@@ -81,7 +81,7 @@ fn complete(cases: &Cases<'_>, won: Won<'_>, message: u32) -> Result<Option<u32>
 fn a_message_is_sent_or_kept() {
     for capacity in [0, 1] {
         model(move || {
-            let channel = Arc::new(Channel::new(capacity));
+            let channel = Arc::new(Channel::new(Some(capacity)));
             let sender = spawn({
                 let channel = channel.clone();
                 move || send_in_time(&channel, 7)
@@ -102,7 +102,7 @@ fn a_message_is_sent_or_kept() {
 #[test]
 fn nobody_sleeps_beside_a_message() {
     model(|| {
-        let channel = Arc::new(Channel::new(1));
+        let channel = Arc::new(Channel::new(Some(1)));
         let receiver = spawn({
             let channel = channel.clone();
             move || recv(&channel)
@@ -127,7 +127,7 @@ fn nobody_sleeps_beside_a_message() {
 fn a_close_ends_every_wait() {
     for capacity in [0, 1] {
         model(move || {
-            let channel = Arc::new(Channel::new(capacity));
+            let channel = Arc::new(Channel::new(Some(capacity)));
             let sender = spawn({
                 let channel = channel.clone();
                 move || send(&channel, 7)
@@ -151,7 +151,7 @@ fn a_close_ends_every_wait() {
 fn two_selections_meet_once() {
     for goal in [Goal::Start, Goal::Take] {
         model(move || {
-            let channels = Arc::new((Channel::new(0), Channel::new(0)));
+            let channels = Arc::new((Channel::new(Some(0)), Channel::new(Some(0))));
             let other = spawn({
                 let channels = channels.clone();
                 move || {
@@ -177,7 +177,7 @@ fn two_selections_meet_once() {
 fn a_selection_is_chosen_once() {
     for goal in [Goal::Start, Goal::Take] {
         model(move || {
-            let channels = Arc::new((Channel::new(0), Channel::new(0)));
+            let channels = Arc::new((Channel::new(Some(0)), Channel::new(Some(0))));
             let other = spawn({
                 let channels = channels.clone();
                 move || {
@@ -221,7 +221,7 @@ fn a_selection_against_close_and_time() {
         (1, Goal::Take),
     ] {
         model(move || {
-            let channels = Arc::new((Channel::new(capacity), Channel::new(0)));
+            let channels = Arc::new((Channel::new(Some(capacity)), Channel::new(Some(0))));
             let sender = spawn({
                 let channels = channels.clone();
                 move || send(&channels.0, 7)
@@ -250,7 +250,7 @@ fn a_selection_against_close_and_time() {
 fn a_partner_outlives_a_selection_that_draws_back() {
     for capacity in [0, 1] {
         model(move || {
-            let channel = Arc::new(Channel::new(capacity));
+            let channel = Arc::new(Channel::new(Some(capacity)));
             let sender = spawn({
                 let channel = channel.clone();
                 move || send(&channel, 7)
@@ -276,7 +276,7 @@ fn a_partner_outlives_a_selection_that_draws_back() {
 #[test]
 fn one_of_two_selections_draws_back() {
     model(|| {
-        let channel = Arc::new(Channel::new(0));
+        let channel = Arc::new(Channel::new(Some(0)));
         let sender = spawn({
             let channel = channel.clone();
             move || {
@@ -301,7 +301,7 @@ fn one_of_two_selections_draws_back() {
 #[test]
 fn a_default_is_exact() {
     model(|| {
-        let channels = Arc::new((Channel::new(1), Channel::new(1)));
+        let channels = Arc::new((Channel::new(Some(1)), Channel::new(Some(1))));
         assert_eq!(send(&channels.0, 1), Ok(()));
         let mover = spawn({
             let channels = channels.clone();
@@ -326,7 +326,7 @@ fn a_default_is_exact() {
 fn a_watcher_is_told() {
     for capacity in [0, 1] {
         model(move || {
-            let channel = Arc::new(Channel::new(capacity));
+            let channel = Arc::new(Channel::new(Some(capacity)));
             let sender = spawn({
                 let channel = channel.clone();
                 move || send(&channel, 7)

@@ -134,11 +134,15 @@ impl<T> Guard<'_, T> {
         if side == Side::Send && self.is_closed() {
             return Some(Deal::Closed);
         }
-        if self.keep(side) {
+        if let Some(deal) = self.keep(side) {
             self.match_up(wakes);
-            return Some(Deal::Promise);
+            return Some(deal);
         }
-        if let Some(node) = self.partners(side).claim() {
+        let partner = match side {
+            Side::Send => self.claim_receiver(),
+            Side::Recv => self.claim_sender(),
+        };
+        if let Some(node) = partner {
             // SAFETY: claimed and not unparked yet.
             let partner = unsafe { node.as_ref() };
             if partner.slot::<T>().is_some() {
@@ -245,9 +249,9 @@ impl<T> Part for Channel<T> {
 
     fn give_back(&self, side: Side, deal: Deal) {
         match deal {
-            Deal::Promise => {
+            Deal::Promise | Deal::Gap(_) => {
                 let mut wakes = Wakes::none();
-                self.lock().give_back_kept(side, &mut wakes);
+                self.lock().give_back_kept(deal, &mut wakes);
                 wakes.wake();
             }
             Deal::Peer(node) => {

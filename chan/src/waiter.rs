@@ -20,8 +20,10 @@ pub(crate) enum Deal {
     Retry,
     /// To a selection that takes: the message lies in the node's room.
     Message,
-    /// To a selection: a message in the buffer, or room there, is kept.
+    /// To a selection: a message in the buffer is kept.
     Promise,
+    /// To a selection: a place in the buffer is kept. Its number.
+    Gap(u32),
     /// To a selection: the partner is parked until it is completed. Its node.
     Peer(NonNull<Node>),
     /// To a selection: the partner is one too. An `Arc` of their meeting.
@@ -137,15 +139,17 @@ impl Node {
         NonNull::new(self.slot.get().cast())
     }
 
-    /// The place of a message that a selection takes at once, if it does and
-    /// the message fits.
+    /// Where a receiver that waits wants its message, and what to tell it
+    /// then; none in a selection that receives later.
     #[inline]
-    pub(crate) fn room_slot<T>(&self) -> Option<NonNull<T>> {
-        if self.takes.get() {
-            Room::slot(self.room.get())
-        } else {
-            None
+    pub(crate) fn place<T>(&self) -> Option<(NonNull<T>, Deal)> {
+        if let Some(slot) = self.slot() {
+            return Some((slot, Deal::Done));
         }
+        if !self.takes.get() {
+            return None;
+        }
+        Room::slot(self.room.get()).map(|room| (room, Deal::Message))
     }
 
     /// What lies in its room.

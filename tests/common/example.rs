@@ -1,0 +1,181 @@
+//! An example as a process, with a deadline.
+
+#![allow(dead_code, reason = "each test file uses a part")]
+
+use std::fs;
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::OnceLock;
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+/// For those that do much, on a machine that has other work.
+pub const LONG_DEADLINE: Duration = Duration::from_secs(180);
+
+/// An example about to be run.
+pub struct Example {
+    name: &'static str,
+    command: Command,
+    deadline: Duration,
+}
+
+/// What became of it.
+pub struct Ended {
+    pub status: ExitStatus,
+    pub stdout: String,
+    pub stderr: String,
+}
+
+impl Example {
+    pub fn new(name: &'static str) -> Self {
+        let mut command = Command::new(program(name));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .env("RUST_BACKTRACE", "0");
+        Self {
+            name,
+            command,
+            deadline: DEADLINE,
+        }
+    }
+
+    pub fn arg(mut self, arg: &str) -> Self {
+        self.command.arg(arg);
+        self
+    }
+
+    pub fn args(mut self, args: &[&str]) -> Self {
+        self.command.args(args);
+        self
+    }
+
+    pub fn procs(mut self, procs: usize) -> Self {
+        self.command.env("RADDLE_MAXPROCS", procs.to_string());
+        self
+    }
+
+    pub fn deadline(mut self, deadline: Duration) -> Self {
+        self.deadline = deadline;
+        self
+    }
+
+    pub fn ends(mut self) -> Ended {
+        let mut child = self.command.spawn().expect("it was built");
+        let stdout = read(child.stdout.take());
+        let stderr = read(child.stderr.take());
+        let until = Instant::now() + self.deadline;
+        let (Some(stdout), Some(stderr)) = (stdout.by(until), stderr.by(until)) else {
+            panic!(
+                "{} with {:?} did not end within {:?}; {}",
+                self.name,
+                self.command.get_args().collect::<Vec<_>>(),
+                self.deadline,
+                end_of(&mut child),
+            );
+        };
+        Ended {
+            status: child.wait().expect("a child can be waited for"),
+            stdout,
+            stderr,
+        }
+    }
+
+    pub fn succeeds(self) -> Ended {
+        let name = self.name;
+        let ended = self.ends();
+        assert!(
+            ended.status.success(),
+            "{name}: {}\n{}\n{}",
+            ended.status,
+            ended.stdout,
+            ended.stderr
+        );
+        ended
+    }
+}
+
+/// Ends a child that hangs, having looked at what its threads do.
+fn end_of(child: &mut Child) -> String {
+    let status = fs::read_to_string(format!("/proc/{}/status", child.id()));
+    let threads = status
+        .iter()
+        .flat_map(|status| status.lines())
+        .find(|line| line.starts_with("Threads:"))
+        .unwrap_or("threads unknown")
+        .to_owned();
+    let _gone = child.kill();
+    let _status = child.wait();
+    threads
+}
+
+/// What a pipe says, once it is closed.
+struct Text(Receiver<String>);
+
+fn read(pipe: Option<impl Read + Send + 'static>) -> Text {
+    let (sender, receiver) = channel();
+    let mut pipe = pipe.expect("it was asked for");
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        let _closed = pipe.read_to_end(&mut bytes);
+        let _nobody_waits = sender.send(String::from_utf8_lossy(&bytes).into_owned());
+    });
+    Text(receiver)
+}
+
+impl Text {
+    fn by(&self, until: Instant) -> Option<String> {
+        let left = until.saturating_duration_since(Instant::now());
+        self.0.recv_timeout(left).ok()
+    }
+}
+
+/// Cargo puts examples beside the directory that this test lies in. A plain
+/// `cargo test` builds them; with `--test examples` it does not, so they are
+/// built here if they are older than the test.
+fn program(name: &str) -> PathBuf {
+    static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
+    let directory = DIRECTORY.get_or_init(|| {
+        let test = std::env::current_exe().expect("the test knows itself");
+        let profile = test
+            .parent()
+            .and_then(Path::parent)
+            .expect("a test is built into target/PROFILE/deps");
+        let examples = profile.join("examples");
+        let built = modified(&examples.join(name));
+        if built.is_none() || built < modified(&test) {
+            build(profile);
+        }
+        examples
+    });
+    let program = directory.join(name);
+    assert!(
+        program.is_file(),
+        "{} is not there: run `cargo build --examples` first",
+        program.display()
+    );
+    program
+}
+
+fn modified(file: &Path) -> Option<SystemTime> {
+    fs::metadata(file).ok()?.modified().ok()
+}
+
+fn build(profile: &Path) {
+    let name = match profile.file_name().and_then(|name| name.to_str()) {
+        Some("debug") | None => "dev",
+        Some(name) => name,
+    };
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo
+        .args(["build", "--quiet", "--examples", "--profile", name])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    if let Some(target) = profile.parent() {
+        cargo.arg("--target-dir").arg(target);
+    }
+    let _status = cargo.status();
+}
