@@ -36,51 +36,56 @@
 //! thread-local across a wait is safe. `#[raddle::main(unsafe(migrate))]`
 //! gives that up for Go's scheduling, where goroutines move.
 
-// Rooms that hand closures with borrows to the scheduler.
-#[allow(unsafe_code)]
-mod go;
-mod goroutine_local;
-mod print;
-#[allow(unsafe_code)]
-mod start;
-mod testing;
+#![cfg_attr(
+    raddle_model,
+    allow(dead_code, reason = "a model build compiles a part of the rooms")
+)]
 
-pub mod chan {
-    //! Channels and select: crossbeam-channel's surface, name by name, with
-    //! Go's `close`, cases that can be switched off, and [`Chan`].
-    //!
-    //! ```
-    //! use raddle::{chan::unbounded, go};
-    //!
-    //! let (sender, receiver) = unbounded();
-    //! for n in 1..=3 {
-    //!     let sender = sender.clone();
-    //!     go!(move || sender.send(n * n).unwrap());
-    //! }
-    //! drop(sender);
-    //! assert_eq!(receiver.iter().sum::<i32>(), 14);
-    //! ```
-    pub use raddle_chan::*;
+// Rooms that hold a protocol compile under the model checker too.
+mod shim;
+pub mod sync;
+
+macro_rules! rooms {
+    ($($(#[$attribute:meta])* $visibility:vis mod $name:ident;)*) => {
+        $(#[cfg(not(raddle_model))] $(#[$attribute])* $visibility mod $name;)*
+    };
 }
 
-pub mod observe;
-pub mod runtime;
-pub mod sync;
-pub mod time;
+rooms! {
+    pub mod chan;
+    // Hands closures with borrows to the scheduler.
+    #[allow(unsafe_code)]
+    mod go;
+    mod goroutine_local;
+    pub mod observe;
+    mod print;
+    pub mod runtime;
+    // As `go`.
+    #[allow(unsafe_code)]
+    mod start;
+    mod testing;
+    pub mod time;
+}
 
-pub use go::{
-    Builder, JoinHandle, Scope, ScopedJoinHandle, on_big_stack, scope, spawn, spawn_local,
-};
-pub use goroutine_local::{AccessError, LocalKey};
-pub use raddle_chan::{select, select_biased};
-pub use raddle_macros::{go, main, test};
-pub use raddle_scheduler::{
-    Goexit, Goroutine, GoroutineId, PinGuard, Shutdown, blocking, current, goexit, park,
-    park_timeout, pin, yield_now,
-};
-pub use start::run;
+#[cfg(not(raddle_model))]
+mod surface {
+    pub use crate::go::{
+        Builder, JoinHandle, Scope, ScopedJoinHandle, on_big_stack, scope, spawn, spawn_local,
+    };
+    pub use crate::goroutine_local::{AccessError, LocalKey};
+    pub use crate::start::run;
+    pub use raddle_chan::{select, select_biased};
+    pub use raddle_macros::{go, main, test};
+    pub use raddle_scheduler::{
+        Goexit, Goroutine, GoroutineId, PinGuard, Shutdown, blocking, current, goexit, park,
+        park_timeout, pin, yield_now,
+    };
+}
+#[cfg(not(raddle_model))]
+pub use surface::*;
 
 /// What the macros expand to.
+#[cfg(not(raddle_model))]
 #[doc(hidden)]
 pub mod __private {
     pub use crate::start::{main, main_migrate};

@@ -1,13 +1,15 @@
 //! A count of goroutines, and those who wait for it to be zero.
 
-use super::wait_queue::{WaitQueue, lock, wait};
+use super::wait_queue::{WaitQueue, wait};
+#[cfg(not(raddle_model))]
 use crate::go::JoinHandle;
+use crate::shim::{AcqRel, Acquire, AtomicIsize, Mutex, Reason, Relaxed, checkpoint, clock};
+#[cfg(not(raddle_model))]
 use crate::start::with_scheduler;
-use raddle_scheduler::{Reason, clock};
 use std::fmt;
+#[cfg(not(raddle_model))]
 use std::panic::Location;
-use std::sync::atomic::{AtomicIsize, Ordering::AcqRel, Ordering::Acquire, Ordering::Relaxed};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 /// Waits for a group of goroutines to finish.
@@ -87,7 +89,7 @@ impl Inner {
     /// Perhaps the last: with the lock, for invariant 1.
     #[cold]
     fn add_last(&self, delta: isize) {
-        let mut waiters = lock(&self.waiters);
+        let mut waiters = self.waiters.lock();
         // ORDER: AcqRel: as above.
         let was = self.count.fetch_add(delta, AcqRel);
         if was + delta < 0 {
@@ -110,21 +112,16 @@ impl Inner {
     }
 
     fn wait(&self, deadline: Option<u64>) -> bool {
-        raddle_scheduler::checkpoint();
+        checkpoint();
         if self.is_zero() {
             return true;
         }
-        let waiters = lock(&self.waiters);
+        let waiters = self.waiters.lock();
         if self.is_zero() {
             return true;
         }
-        wait(
-            &self.waiters,
-            waiters,
-            |queue| queue,
-            Reason::WaitGroupWait,
-            deadline,
-        )
+        let reason = Reason::WaitGroupWait;
+        wait(&self.waiters, waiters, |queue| queue, reason, deadline)
     }
 }
 
@@ -211,6 +208,7 @@ impl WaitGroup {
     ///
     /// # Go
     /// `WaitGroup.Go`, where a panic must not happen.
+    #[cfg(not(raddle_model))]
     #[track_caller]
     pub fn go<F, T>(&self, f: F) -> JoinHandle<T>
     where
@@ -229,8 +227,10 @@ impl WaitGroup {
 }
 
 /// Counted while it lives.
+#[cfg(not(raddle_model))]
 struct Member(WaitGroup);
 
+#[cfg(not(raddle_model))]
 impl Member {
     fn new(group: WaitGroup) -> Self {
         group.add(1);
@@ -238,6 +238,7 @@ impl Member {
     }
 }
 
+#[cfg(not(raddle_model))]
 impl Drop for Member {
     fn drop(&mut self) {
         self.0.done();
@@ -250,5 +251,138 @@ impl fmt::Debug for WaitGroup {
             // ORDER: Relaxed: shown.
             .field("count", &self.inner.count.load(Relaxed))
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, raddle_model))]
+#[allow(unsafe_code, reason = "what members leave for who waits")]
+mod models {
+    use super::WaitGroup;
+    use crate::shim::model;
+    use raddle_scheduler::model::loom::cell::UnsafeCell;
+    use raddle_scheduler::model::{Arc, spawn};
+    use std::time::Duration;
+
+    /// What a member writes before it is done.
+    struct Work(UnsafeCell<bool>);
+
+    // SAFETY: the checker is what proves it.
+    unsafe impl Sync for Work {}
+
+    impl Work {
+        fn new() -> Arc<Self> {
+            Arc::new(Self(UnsafeCell::new(false)))
+        }
+
+        fn finish(&self) {
+            self.0.with_mut(|it| {
+                // SAFETY: the checker is what proves it.
+                unsafe { *it = true }
+            });
+        }
+
+        fn is_finished(&self) -> bool {
+            self.0.with(|it| {
+                // SAFETY: the checker is what proves it.
+                unsafe { *it }
+            })
+        }
+    }
+
+    /// Two are done, in whatever order, while somebody waits, who then sees
+    /// what both did.
+    #[test]
+    fn the_last_done_is_not_missed() {
+        model(|| {
+            let group = WaitGroup::new();
+            group.add(2);
+            let works = [(); 2].map(|()| Work::new());
+            let members = works.clone().map(|work| {
+                let group = group.clone();
+                spawn(move || {
+                    work.finish();
+                    group.done();
+                })
+            });
+            group.wait();
+            assert!(works.iter().all(|work| work.is_finished()));
+            for member in members {
+                member.join().unwrap();
+            }
+        });
+    }
+
+    /// A member adds another before it is done: the count is not zero before
+    /// that one is done too.
+    #[test]
+    fn an_add_meets_a_wait() {
+        model(|| {
+            let group = WaitGroup::new();
+            group.add(1);
+            let work = Work::new();
+            let member = spawn({
+                let (group, work) = (group.clone(), work.clone());
+                move || {
+                    group.add(1);
+                    let second = spawn({
+                        let group = group.clone();
+                        move || {
+                            work.finish();
+                            group.done();
+                        }
+                    });
+                    group.done();
+                    second
+                }
+            });
+            group.wait();
+            assert!(work.is_finished());
+            member.join().unwrap().join().unwrap();
+        });
+    }
+
+    /// Who waited for an earlier zero goes on, though the next generation
+    /// has begun.
+    #[test]
+    fn a_group_is_used_again() {
+        model(|| {
+            let group = WaitGroup::new();
+            group.add(1);
+            let [waiter, member] = [WaitGroup::wait, WaitGroup::done].map(|call| {
+                let group = group.clone();
+                spawn(move || call(&group))
+            });
+            group.wait();
+            group.add(1);
+            // The other may have come late, and waits for this one.
+            group.done();
+            group.wait();
+            member.join().unwrap();
+            waiter.join().unwrap();
+        });
+    }
+
+    /// A deadline and the last `done` meet: whoever comes second leaves the
+    /// wait alone.
+    #[test]
+    fn a_deadline_meets_the_last_done() {
+        model(|| {
+            let group = WaitGroup::new();
+            group.add(1);
+            let work = Work::new();
+            let member = spawn({
+                let (group, work) = (group.clone(), work.clone());
+                move || {
+                    work.finish();
+                    group.done();
+                }
+            });
+            if group.wait_timeout(Duration::from_secs(1)) {
+                assert!(work.is_finished());
+            }
+            group.wait();
+            assert!(work.is_finished());
+            member.join().unwrap();
+        });
     }
 }

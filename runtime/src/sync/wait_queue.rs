@@ -3,12 +3,10 @@
 //! An intrusive list: each waiter's node lies on its own stack. The list is
 //! used under its owner's lock alone; wakes are paid for after it.
 
-use raddle_scheduler::{Reason, WOKEN, Wait};
-use std::cell::Cell;
+use crate::shim::{Cell, Mutex, MutexGuard, Reason, WOKEN, Wait};
 use std::marker::PhantomPinned;
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Nodes in order of their coming.
 ///
@@ -119,10 +117,6 @@ impl Woken {
     }
 }
 
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
 /// Waits in the queue of `owner`, whose lock is `guard`, until a waker comes
 /// or `deadline`. Whether a waker came.
 pub(crate) fn wait<T>(
@@ -137,7 +131,7 @@ pub(crate) fn wait<T>(
 
     impl<T, Q: Fn(&mut T) -> &mut WaitQueue> Drop for Leave<'_, T, Q> {
         fn drop(&mut self) {
-            let mut guard = lock(self.0);
+            let mut guard = self.0.lock();
             if self.2.is_in.get() {
                 (self.1)(&mut guard).remove(self.2);
             }
