@@ -21,6 +21,7 @@
 //! | its result | [`JoinHandle::join`] | a channel |
 //! | goroutines that borrow | [`scope`] | |
 //! | to wait for many | [`sync::WaitGroup`] | `sync.WaitGroup` |
+//! | a lock | [`sync::Mutex`] | `sync.Mutex` |
 //! | to sleep | [`time::sleep`] | `time.Sleep` |
 //! | a call that blocks its thread | [`blocking`] | any system call |
 //! | `main` as a goroutine | [`#[raddle::main]`](main) | `func main` |

@@ -10,7 +10,7 @@ mod origin {
     pub(crate) use raddle_scheduler::{Reason, WOKEN, Wait, checkpoint, clock};
     pub(crate) use std::cell::Cell;
     pub(crate) use std::sync::MutexGuard;
-    pub(crate) use std::sync::atomic::AtomicIsize;
+    pub(crate) use std::sync::atomic::{AtomicIsize, AtomicU32};
 
     /// A lock for a few instructions. Nothing of ours panics while holding
     /// one, so a poisoned lock is not told apart from a sound one.
@@ -36,9 +36,9 @@ mod origin {
     #[cfg(test)]
     pub(crate) use raddle_scheduler::model::model;
     pub(crate) use raddle_scheduler::model::{
-        AtomicIsize, Mutex, MutexGuard, Reason, WOKEN, Wait, checkpoint, clock,
+        AtomicIsize, AtomicU32, Mutex, MutexGuard, Reason, WOKEN, Wait, checkpoint, clock,
     };
 }
 
 pub(crate) use origin::*;
-pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed};
+pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};

@@ -1,6 +1,6 @@
 //! A count of goroutines, and those who wait for it to be zero.
 
-use super::wait_queue::{WaitQueue, wait};
+use super::wait_queue::{Place, WaitQueue, wait};
 #[cfg(not(raddle_model))]
 use crate::go::JoinHandle;
 use crate::shim::{AcqRel, Acquire, AtomicIsize, Mutex, Reason, Relaxed, checkpoint, clock};
@@ -121,7 +121,7 @@ impl Inner {
             return true;
         }
         let reason = Reason::WaitGroupWait;
-        wait(&self.waiters, waiters, |queue| queue, reason, deadline)
+        wait(&self.waiters, waiters, Place::Last, reason, deadline).is_some()
     }
 }
 

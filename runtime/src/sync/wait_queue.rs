@@ -8,7 +8,7 @@ use std::marker::PhantomPinned;
 use std::pin::Pin;
 use std::ptr::{self, NonNull};
 
-/// Nodes in order of their coming.
+/// Nodes in order of their coming: a ring, of which the first is known.
 ///
 /// Invariants
 /// 1. A node is in the list from `wait` until somebody takes it out under
@@ -20,7 +20,6 @@ use std::ptr::{self, NonNull};
 #[derive(Debug)]
 pub(crate) struct WaitQueue {
     first: *const Node,
-    last: *const Node,
 }
 
 // SAFETY: nodes are reached under the owner's lock; see the invariants.
@@ -35,43 +34,79 @@ struct Node {
     _pinned: PhantomPinned,
 }
 
+/// Where a waiter stands in line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Last,
+    /// It has waited here before.
+    First,
+}
+
 impl WaitQueue {
     pub(crate) const fn new() -> Self {
-        Self {
-            first: ptr::null(),
-            last: ptr::null(),
-        }
+        Self { first: ptr::null() }
     }
 
-    fn push(&mut self, node: Pin<&Node>) {
-        let this = ptr::from_ref(node.get_ref());
-        node.previous.set(self.last);
-        node.next.set(ptr::null());
+    pub(crate) fn is_empty(&self) -> bool {
+        self.first.is_null()
+    }
+
+    fn push(&mut self, node: Pin<&Node>, place: Place) {
+        let node = node.get_ref();
+        let this = ptr::from_ref(node);
         node.is_in.set(true);
         // SAFETY: invariant 1.
-        match unsafe { self.last.as_ref() } {
-            Some(last) => last.next.set(this),
-            None => self.first = this,
+        let Some(first) = (unsafe { self.first.as_ref() }) else {
+            node.previous.set(this);
+            node.next.set(this);
+            self.first = this;
+            return;
+        };
+        let last = first.previous.get();
+        node.previous.set(last);
+        node.next.set(first);
+        first.previous.set(this);
+        // SAFETY: invariant 1.
+        unsafe { &*last }.next.set(this);
+        if place == Place::First {
+            self.first = this;
         }
-        self.last = this;
     }
 
     fn remove(&mut self, node: &Node) {
         node.is_in.set(false);
+        let this = ptr::from_ref(node);
         let (previous, next) = (node.previous.get(), node.next.get());
-        // SAFETY: invariant 1.
-        match unsafe { previous.as_ref() } {
-            Some(previous) => previous.next.set(next),
-            None => self.first = next,
+        if next == this {
+            self.first = ptr::null();
+            return;
         }
         // SAFETY: invariant 1.
-        match unsafe { next.as_ref() } {
-            Some(next) => next.previous.set(previous),
-            None => self.last = previous,
+        unsafe { &*previous }.next.set(next);
+        // SAFETY: invariant 1.
+        unsafe { &*next }.previous.set(previous);
+        if self.first == this {
+            self.first = next;
         }
     }
 
-    /// Takes everybody out whose wait has not ended otherwise.
+    /// Takes out whoever came first of those whose wait has not ended
+    /// otherwise, and ends it with `outcome`, [`WOKEN`] or above.
+    #[must_use = "it is owed its wake"]
+    pub(crate) fn take_first(&mut self, outcome: u32) -> Woken {
+        let mut woken = Woken::default();
+        // SAFETY: invariant 1.
+        while let Some(node) = unsafe { self.first.as_ref() } {
+            self.remove(node);
+            if node.wait.settle(outcome) {
+                woken.push(node);
+                break;
+            }
+        }
+        woken
+    }
+
+    /// As `take_first`, for all of them.
     #[must_use = "they are owed their wakes"]
     pub(crate) fn take_all(&mut self) -> Woken {
         let mut woken = Woken::default();
@@ -94,6 +129,10 @@ pub(crate) struct Woken {
 }
 
 impl Woken {
+    pub(crate) fn is_nobody(&self) -> bool {
+        self.first.is_none()
+    }
+
     fn push(&mut self, node: &Node) {
         node.next.set(ptr::null());
         let this = NonNull::from(node);
@@ -111,29 +150,31 @@ impl Woken {
             let node = unsafe { node.as_ref() };
             // Read first: once woken it may be gone.
             self.first = NonNull::new(node.next.get().cast_mut());
-            // SAFETY: 1. `take_all` settled it, and this is the only wake.
+            // SAFETY: 1. who took it out settled it, and this is the only
+            // wake.
             unsafe { node.wait.unpark() };
         }
     }
 }
 
 /// Waits in the queue of `owner`, whose lock is `guard`, until a waker comes
-/// or `deadline`. Whether a waker came.
-pub(crate) fn wait<T>(
-    owner: &Mutex<T>,
-    mut guard: MutexGuard<'_, T>,
-    queue: impl Fn(&mut T) -> &mut WaitQueue,
+/// or `deadline`. What the waker chose as the outcome, [`WOKEN`] or above;
+/// `None` at the deadline.
+pub(crate) fn wait(
+    owner: &Mutex<WaitQueue>,
+    mut guard: MutexGuard<'_, WaitQueue>,
+    place: Place,
     reason: Reason,
     deadline: Option<u64>,
-) -> bool {
+) -> Option<u32> {
     /// Takes the node out however the park ends, by shutdown too.
-    struct Leave<'a, T, Q: Fn(&mut T) -> &mut WaitQueue>(&'a Mutex<T>, Q, &'a Node);
+    struct Leave<'a>(&'a Mutex<WaitQueue>, &'a Node);
 
-    impl<T, Q: Fn(&mut T) -> &mut WaitQueue> Drop for Leave<'_, T, Q> {
+    impl Drop for Leave<'_> {
         fn drop(&mut self) {
-            let mut guard = self.0.lock();
-            if self.2.is_in.get() {
-                (self.1)(&mut guard).remove(self.2);
+            let mut queue = self.0.lock();
+            if self.1.is_in.get() {
+                queue.remove(self.1);
             }
         }
     }
@@ -147,13 +188,14 @@ pub(crate) fn wait<T>(
     };
     // SAFETY: a local that is not moved from here on.
     let pinned = unsafe { Pin::new_unchecked(&node) };
-    queue(&mut guard).push(pinned);
-    let leave = Leave(owner, queue, &node);
+    guard.push(pinned, place);
+    let leave = Leave(owner, &node);
     drop(guard);
     let outcome = node.wait.park(reason, deadline);
-    if outcome == WOKEN {
-        // Its waker took it out.
-        std::mem::forget(leave);
+    if outcome < WOKEN {
+        return None;
     }
-    outcome == WOKEN
+    // Its waker took it out.
+    std::mem::forget(leave);
+    Some(outcome)
 }

@@ -1,0 +1,52 @@
+//! A look or two at a lock before its waiter parks.
+
+/// Rounds, of 1, 2, 4, .. pauses each.
+#[cfg(not(raddle_model))]
+const ROUNDS: u32 = 5;
+
+/// How long one call has watched a lock that others hold.
+#[derive(Debug)]
+pub(crate) struct Spin {
+    round: u32,
+}
+
+impl Spin {
+    pub(crate) fn new() -> Self {
+        Self { round: 0 }
+    }
+
+    /// Waits a moment, up to half a microsecond in all. `false`: it is time
+    /// to park, or the holder cannot be running now.
+    #[cfg(not(raddle_model))]
+    pub(crate) fn once(&mut self) -> bool {
+        if self.round == ROUNDS || (self.round == 0 && !others_run()) {
+            return false;
+        }
+        for _ in 0..1_u32 << self.round {
+            std::hint::spin_loop();
+        }
+        self.round += 1;
+        true
+    }
+
+    /// In a model others have run as long as they were to.
+    #[cfg(raddle_model)]
+    pub(crate) fn once(&mut self) -> bool {
+        let _none = self.round;
+        false
+    }
+}
+
+/// Whether anything runs beside the caller: goroutines of its runtime, or
+/// threads.
+#[cfg(not(raddle_model))]
+fn others_run() -> bool {
+    use crate::runtime::num_cpus;
+    use raddle_scheduler::with_current_scheduler;
+    use std::sync::OnceLock;
+
+    static CPUS: OnceLock<usize> = OnceLock::new();
+
+    *CPUS.get_or_init(num_cpus) > 1
+        && with_current_scheduler(|current| current.is_none_or(|it| it.max_procs() > 1))
+}
