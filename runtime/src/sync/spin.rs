@@ -1,6 +1,11 @@
 //! A look or two at a lock before its waiter parks.
 
 /// Rounds, of 1, 2, 4, .. pauses each.
+///
+/// On two processors, 8 goroutines: with 0 and 2 rounds a lock around one
+/// addition costs 5.7 and 6.3 ns a turn, with 5 rounds 15. But where 1 us is
+/// spent with the lock and 1 us without, 0 rounds let one machine do all (2.0
+/// us a turn), 2 rounds now and then (1.1 to 1.8); 5 rounds never (1.1).
 #[cfg(not(raddle_model))]
 const ROUNDS: u32 = 5;
 
