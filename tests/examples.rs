@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Of the tour.
-const STOPS: usize = 27;
+const STOPS: usize = 30;
 
 #[test]
 fn hello() {
@@ -198,6 +198,10 @@ fn tour() {
             "→ [1, 2, 3]; nobody took 4\n",
             "→ the channel is full: \"again\"\n",
             "→ [\"hello\", \"world\"]\n",
+            "→ fatal error: all goroutines are asleep - deadlock!\n",
+            " \"main\" [chan send",
+            "→ exit status: 2\n",
+            "→ the receiver is dropped, and 2 have left\n",
             "→ nothing yet; Ok(\"a letter\"); Err(RecvError)\n",
             "→ cancelled at 6\n",
             "→ no more jobs, 6 in all\n",
@@ -209,10 +213,14 @@ fn tour() {
             "→ 100,000 slept a second each",
             "→ main has 7, the other 1\n",
             "→ weaver, on its own thread, went 100,000 calls deep\n",
+            " 4 spawn\n",
+            " park [chan receive]\n",
             "That was it\n",
         ] {
             assert!(ended.stdout.contains(line), "{line}: {}", ended.stdout);
         }
+        let left_behind = ended.stdout.lines().filter(|line| line.contains(" \"ask "));
+        assert_eq!(left_behind.count(), 2, "{}", ended.stdout);
         let sums = [
             "100,000 leaves, the sum is 4,999,950,000,",
             "1,000,000 leaves, the sum is 499,999,500,000,",
