@@ -85,6 +85,10 @@ fn the_report_names_every_goroutine_its_reason_and_its_spawn_site() {
         let sites = text.matches("spawned at tests/deadlock.rs:").count();
         assert!(sites >= 3, "{role}: {text}");
         assert_eq!(text.matches("goroutine ").count(), 4, "{role}: {text}");
+        // Without their paths where they are inlined.
+        for function in ["for_ever\n", "some_goroutines\n"] {
+            assert!(text.contains(function), "{role}: {function}: {text}");
+        }
     }
 }
 

@@ -34,6 +34,7 @@
 //!
 //! Whatever is in doubt means no: `docs/deadlock.md` says what is not seen.
 
+use crate::capture::Names;
 use crate::clock;
 use crate::config::OnDeadlock;
 use crate::handoff;
@@ -312,17 +313,23 @@ fn dump_of_sleepers(runtimes: &[Arc<Scheduler>]) -> Option<Dump> {
     (all_parked && dump.goroutines.len() >= alive).then_some(dump)
 }
 
-/// Every goroutine of the process.
+/// Every goroutine of the process. On a stack of its own, for to find names
+/// takes more than a goroutine may have.
 #[must_use]
 pub fn dump() -> Dump {
-    dump_of(&runtimes())
+    let here = || dump_of(&runtimes());
+    handoff::on_stack_of(DUMP_STACK, here).unwrap_or_else(|(here, _no_stack)| here())
 }
+
+/// Names are read from the program's debug information, frame by frame.
+const DUMP_STACK: usize = 1 << 20;
 
 fn dump_of(runtimes: &[Arc<Scheduler>]) -> Dump {
     let mut dump = Dump::default();
+    let mut names = Names::new();
     for runtime in runtimes {
         let alive = runtime.num_goroutines();
-        let begun = roll::dump(runtime);
+        let begun = roll::dump(runtime, &mut names);
         dump.unstarted += alive.saturating_sub(begun.len());
         dump.goroutines.extend(begun);
     }

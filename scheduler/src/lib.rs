@@ -25,6 +25,7 @@
 //! | `handoff` | calls that block; pins; deep stacks |
 //! | `monitor` | rescues what waits behind stuck machines |
 //! | `roll` | every goroutine that has begun |
+//! | `capture` | the calls on a parked goroutine's stack |
 //! | `bell`, `threads` | threads that wait in raddle, and whether they sleep |
 //! | `deadlock`, `report` | all asleep: proof and report; lists of goroutines |
 //! | `scheduler` | what machines share; start and end |
@@ -66,6 +67,8 @@ macro_rules! rooms {
 }
 
 rooms! {
+    #[allow(unsafe_code)]
+    mod capture;
     pub mod clock;
     pub mod config;
     #[allow(unsafe_code)]

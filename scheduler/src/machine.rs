@@ -1,6 +1,7 @@
 //! A machine: an OS thread that runs goroutines. Its queues, its inbox, its
 //! tick, and the thread-local that says which machine this thread is.
 
+use crate::capture;
 use crate::goroutine::{HOME_BY_PANIC, Header, LEFT_PANICKING, Payload, RAISED, Runnable};
 use crate::home_queue::HomeQueue;
 use crate::idle::{Bed, Sleep};
@@ -477,8 +478,18 @@ pub(crate) fn leave(header: &Header, left: Left) -> Woken {
     if header.has(HOME_BY_PANIC | RAISED | LEFT_PANICKING) {
         panic_is_over(header);
     }
-    // SAFETY: 1. the caller runs on its stack.
-    unsafe { header.yielder() }.suspend(left)
+    suspend(header, left)
+}
+
+/// The switch itself; a capture in between is no return.
+#[inline(always)]
+fn suspend(header: &Header, left: Left) -> Woken {
+    // SAFETY: 1. the caller of `leave` runs on its stack.
+    let woken = unsafe { header.yielder() }.suspend(left);
+    if woken == Woken::Captured {
+        return capture::on_its_stack(header, left);
+    }
+    woken
 }
 
 /// The count of panics belongs to the thread: until this one is caught, the
@@ -497,14 +508,12 @@ fn leave_while_panicking(header: &Header, left: Left) -> Woken {
         header.set(HOME_BY_PANIC);
     }
     if !may_be_unwinding(here, header) {
-        // SAFETY: 1. the caller runs on its stack.
-        return unsafe { header.yielder() }.suspend(left);
+        return suspend(header, left);
     }
     header.set(RAISED);
     let parked = &machine.own_field().panics_parked;
     parked.set(parked.get() + 1);
-    // SAFETY: 1. the caller runs on its stack.
-    let woken = unsafe { header.yielder() }.suspend(left);
+    let woken = suspend(header, left);
     // At home: the same machine.
     parked.set(parked.get() - 1);
     woken

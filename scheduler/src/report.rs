@@ -3,6 +3,7 @@
 use crate::reason::Reason;
 use std::fmt;
 use std::panic::Location;
+use std::sync::Arc;
 
 /// Every live goroutine of the process: its name, what it is at, where it was
 /// spawned, and its stack if it is parked. `Display` is the text.
@@ -22,7 +23,7 @@ pub(crate) struct GoroutineDump {
     pub(crate) state: Doing,
     pub(crate) site: &'static Location<'static>,
     /// Innermost first; empty unless it is parked.
-    pub(crate) stack: Vec<Frame>,
+    pub(crate) stack: Vec<Arc<Frame>>,
 }
 
 /// What a goroutine is at.
@@ -38,7 +39,7 @@ pub(crate) enum Doing {
 pub(crate) struct Frame {
     pub(crate) function: String,
     pub(crate) file: Option<String>,
-    pub(crate) line: u32,
+    pub(crate) line: Option<u32>,
 }
 
 /// A thread that is no goroutine and waits in raddle.
@@ -131,9 +132,10 @@ impl fmt::Display for Doing {
 impl fmt::Display for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "    {}", self.function)?;
-        match &self.file {
-            Some(file) => writeln!(f, "        at {file}:{}", self.line),
-            None => Ok(()),
+        match (&self.file, self.line) {
+            (Some(file), Some(line)) => writeln!(f, "        at {file}:{line}"),
+            (Some(file), None) => writeln!(f, "        at {file}"),
+            (None, _) => Ok(()),
         }
     }
 }

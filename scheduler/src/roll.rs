@@ -12,6 +12,7 @@
 //! goroutine's way, the scan is rare: so the scan pays for both fences with
 //! `membarrier`, where the system has it.
 
+use crate::capture::{Captured, Names};
 use crate::clock;
 use crate::goroutine::{Described, Goroutine, Header};
 use crate::report::{Doing, GoroutineDump};
@@ -131,20 +132,24 @@ pub(crate) fn doom_all(scheduler: &Scheduler) {
 }
 
 /// The goroutines of `scheduler` that have begun and not ended, as values.
-pub(crate) fn dump(scheduler: &Scheduler) -> Vec<GoroutineDump> {
+pub(crate) fn dump(scheduler: &Scheduler, names: &mut Names) -> Vec<GoroutineDump> {
     let all = all_of(scheduler);
     let headers = all.iter().filter_map(Goroutine::header);
     let alive = headers.filter(|header| !header.state.is_done());
-    alive.map(dump_one).collect()
+    alive.map(|header| dump_one(header, names)).collect()
 }
 
-fn dump_one(header: &Header) -> GoroutineDump {
+fn dump_one(header: &Header, names: &mut Names) -> GoroutineDump {
+    let (stack, state) = match Captured::begin(header) {
+        Some(captured) => (captured.walk(), doing(header)),
+        None => (Vec::new(), doing(header)),
+    };
     GoroutineDump {
         id: header.id().get(),
         name: header.name().map(str::to_owned),
-        state: doing(header),
+        state,
         site: header.site(),
-        stack: Vec::new(),
+        stack: names.of_stack(&stack),
     }
 }
 

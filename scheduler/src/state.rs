@@ -42,6 +42,9 @@ pub(crate) enum Woken {
     Due,
     /// Shutdown; the waker of the park it was in has not come yet.
     Doomed,
+    /// Nobody: it is to look at its stack and leave again, as it came
+    /// (`capture.rs`). No park returns this.
+    Captured,
 }
 
 /// Invariants
@@ -150,11 +153,14 @@ impl State {
             .is_ok()
     }
 
-    /// Parked, Firm → Captured: the stack stands still until `release`.
+    /// Parked, Firm → Captured. The goroutine is the caller's until
+    /// `release`: nobody else resumes it, ends it or takes its stack. Its
+    /// waker, if it comes, leaves it to the caller; shutdown, which would
+    /// not, passes by and comes again; another capture finds it taken.
     #[must_use]
     #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "stacks of parked goroutines are read here")
+        not(any(test, feature = "backtrace")),
+        expect(dead_code, reason = "no stacks are read")
     )]
     pub(crate) fn capture(&self) -> bool {
         // ORDER: Acquire pairs with `park`: the capturer reads the stack.
@@ -173,12 +179,12 @@ impl State {
     /// goroutine and must queue it.
     #[must_use]
     #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "stacks of parked goroutines are read here")
+        not(any(test, feature = "backtrace")),
+        expect(dead_code, reason = "no stacks are read")
     )]
     pub(crate) fn release(&self) -> bool {
-        // ORDER: Release: the capturer's reads come before the next run.
-        // Acquire on failure pairs with the `unpark` we answer for.
+        // ORDER: Release: the capturer's use of the stack comes before the
+        // next run, or capture. Acquire on failure pairs with the `unpark` we answer for.
         self.0
             .compare_exchange(CAPTURED, PARKED, Release, Acquire)
             .or_else(|_| {
@@ -206,6 +212,13 @@ impl State {
     pub(crate) fn is_done(&self) -> bool {
         // ORDER: Relaxed: not for long is it anything else.
         self.0.load(Relaxed) == DONE
+    }
+
+    /// Whether somebody captures it right now.
+    #[cfg(feature = "backtrace")]
+    pub(crate) fn is_captured(&self) -> bool {
+        // ORDER: Relaxed: asked again.
+        matches!(self.0.load(Relaxed), CAPTURED | CAPTURED_FIRM)
     }
 
     /// Whether it is parked right now; may be stale when read.
@@ -303,6 +316,23 @@ mod models {
             self.queued.fetch_add(1, Relaxed);
         }
 
+        /// The capturer resumes the goroutine, which leaves again at once: it
+        /// writes where it saved its registers.
+        fn capture(&self) {
+            if !self.state.capture() {
+                return;
+            }
+            self.saved.with_mut(|saved| {
+                // SAFETY: the model checker is what proves it.
+                assert_eq!(unsafe { *saved }, 7);
+                // SAFETY: as above.
+                unsafe { *saved = 7 };
+            });
+            if self.state.release() {
+                self.queue();
+            }
+        }
+
         fn save(&self) {
             self.saved.with_mut(|saved| {
                 // SAFETY: the model checker is what proves it.
@@ -366,15 +396,7 @@ mod models {
             let capturer = spawn({
                 let g = g.clone();
                 move || {
-                    if g.state.capture() {
-                        g.saved.with(|saved| {
-                            // SAFETY: the model checker is what proves it.
-                            assert_eq!(unsafe { *saved }, 7);
-                        });
-                        if g.state.release() {
-                            g.queue();
-                        }
-                    }
+                    g.capture();
                 }
             });
             let waker = spawn({
@@ -390,6 +412,65 @@ mod models {
             capturer.join().unwrap();
             waker.join().unwrap();
             assert_eq!(usize::from(goes_on) + g.queued.load(Relaxed), 1);
+        });
+    }
+
+    /// Two captures, one after the other or one in vain, and a wake.
+    #[test]
+    fn captures_keep_apart() {
+        model(|| {
+            let g = Parkable::running();
+            g.save();
+            assert!(g.state.park(Hold::Firm));
+            let capturer = spawn({
+                let g = g.clone();
+                move || g.capture()
+            });
+            let waker = spawn({
+                let g = g.clone();
+                move || {
+                    if g.state.unpark() {
+                        g.queue();
+                    }
+                }
+            });
+            g.capture();
+            capturer.join().unwrap();
+            waker.join().unwrap();
+            assert_eq!(g.queued.load(Relaxed), 1);
+        });
+    }
+
+    /// Shutdown passes a captured goroutine by, and ends it when it comes
+    /// again; a wake that comes as well is not lost.
+    #[test]
+    fn shutdown_comes_again_after_a_capture() {
+        model(|| {
+            let g = Parkable::running();
+            g.save();
+            assert!(g.state.park(Hold::Loose));
+            let capturer = spawn({
+                let g = g.clone();
+                move || g.capture()
+            });
+            let waker = spawn({
+                let g = g.clone();
+                move || {
+                    if g.state.unpark() {
+                        g.queue();
+                    }
+                }
+            });
+            let mut dooms = usize::from(g.state.doom());
+            capturer.join().unwrap();
+            if dooms == 0 {
+                dooms = usize::from(g.state.doom());
+            }
+            if dooms == 1 {
+                g.queue();
+            }
+            waker.join().unwrap();
+            assert_eq!(g.queued.load(Relaxed), 1);
         });
     }
 
