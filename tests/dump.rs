@@ -54,6 +54,8 @@ fn names_reasons_sites_and_stacks_are_shown() {
             let parks = named(&runtime, "it parks", its_caller);
             let sleeps = named(&runtime, "it sleeps", || {
                 raddle::time::sleep(Duration::from_secs(1000));
+                // No tail call, which leaves no frame.
+                black_box(());
             });
             let waits = named(&runtime, "it waits", || {
                 let group = WaitGroup::new();
@@ -95,16 +97,22 @@ fn names_reasons_sites_and_stacks_are_shown() {
                 let part = part_of(&text, name);
                 assert!(part.contains("spawned at tests/dump.rs:"), "{part}");
                 let lines: Vec<_> = part.lines().map(str::trim).collect();
-                assert_eq!(lines[2], "dump::a_function_that_parks", "{part}");
+                // With line tables alone names have no paths.
+                let is = |line: &str, name: &str| line.rsplit("::").next() == Some(name);
+                assert!(is(lines[2], "a_function_that_parks"), "{part}");
                 let first = "at tests/dump.rs:";
                 assert!(lines[3].starts_with(first), "{part}");
-                let caller = lines.iter().position(|line| *line == "dump::its_caller");
+                let caller = lines.iter().position(|line| is(line, "its_caller"));
                 assert!(caller.is_some_and(|at| at > 2), "{part}");
                 assert!(!part.contains("raddle_scheduler"), "{part}");
+                assert!(!part.contains("at scheduler/src"), "{part}");
             }
             let part = part_of(&text, "it sleeps");
-            assert!(part.contains("raddle::time::sleep"), "{part}");
-            assert!(part.contains("names_reasons_sites_and_stacks"), "{part}");
+            assert!(part.contains("runtime/src/time.rs"), "{part}");
+            assert!(
+                part.lines().last().unwrap().contains("at tests/dump.rs"),
+                "{part}"
+            );
             STOP.store(true, Relaxed);
             runs.join().unwrap();
             blocks.join().unwrap();
