@@ -8,8 +8,7 @@
 //! frames, and leaves again. So
 //!
 //! - no code of the program's runs, and no thread-local is read in its name;
-//! - its own stack needs room for two calls, and no page of it is touched
-//!   that was not: a million of them can be shown.
+//! - its own stack needs room for three calls, and not for the unwinder.
 //!
 //! While it is captured, nobody else resumes it, ends it or takes its stack.
 //! Handles keep its header. A wake that comes meanwhile is remembered, and
