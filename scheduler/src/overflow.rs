@@ -7,7 +7,7 @@
 //! std's, which knows the guards of threads, or the program's own.
 
 use crate::shim::fixed::{AtomicBool, AtomicPtr};
-use crate::shim::{AcqRel, Acquire, Release};
+use crate::shim::{AcqRel, Acquire, Mutex, Release};
 use crate::stack;
 use std::cell::OnceCell;
 use std::fmt::{self, Write};
@@ -247,33 +247,32 @@ fn pass_on(signal: libc::c_int, info: *mut libc::siginfo_t, context: *mut libc::
 /// stacks are 8 KiB.
 const ALTERNATE: usize = 64 * 1024;
 
-/// A thread's alternate stack of ours, taken off when the thread ends.
+/// How many are mapped at once: threads may start by the hundred, and all
+/// mappings of a process are changed under one lock of the system's.
+const BATCH: usize = 8;
+
+/// Alternate stacks that no thread has, by their lowest address.
+static SPARE: Mutex<Vec<usize>> = Mutex::new(Vec::new());
+
+/// A thread's alternate stack of ours, taken off when the thread ends. Below
+/// it is a guard.
 struct Alternate {
-    memory: *mut libc::c_void,
-    len: usize,
+    lowest: usize,
 }
 
 impl Alternate {
     /// Gives the calling thread one; `None` if the system has no memory.
     fn new() -> Option<Self> {
-        let page = stack::page_size();
-        let len = page + ALTERNATE;
-        let access = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANON;
-        // SAFETY: a new mapping, where the system likes.
-        let memory = unsafe { libc::mmap(ptr::null_mut(), len, access, flags, -1, 0) };
-        if memory == libc::MAP_FAILED {
-            return None;
-        }
-        let alternate = Self { memory, len };
-        // SAFETY: the lowest page of the mapping, which nobody uses yet.
-        unsafe { libc::mprotect(memory, page, libc::PROT_NONE) };
+        let spare = SPARE.lock().pop();
+        let alternate = Self {
+            lowest: spare.or_else(map_some)?,
+        };
         let new = libc::stack_t {
-            ss_sp: memory.wrapping_byte_add(page),
+            ss_sp: ptr::with_exposed_provenance_mut(alternate.lowest),
             ss_flags: 0,
             ss_size: ALTERNATE,
         };
-        // SAFETY: memory of this size that lives until the drop.
+        // SAFETY: memory of this size that stays, and is ours until the drop.
         let done = unsafe { libc::sigaltstack(&raw const new, ptr::null_mut()) } == 0;
         done.then_some(alternate)
     }
@@ -282,8 +281,7 @@ impl Alternate {
 impl Drop for Alternate {
     fn drop(&mut self) {
         let in_force = current_alternate();
-        let range = self.memory as usize..self.memory as usize + self.len;
-        if range.contains(&(in_force.ss_sp as usize)) {
+        if in_force.ss_sp.addr() == self.lowest {
             let off = libc::stack_t {
                 ss_sp: ptr::null_mut(),
                 ss_flags: libc::SS_DISABLE,
@@ -292,10 +290,40 @@ impl Drop for Alternate {
             // SAFETY: takes off what `new` put on.
             unsafe { libc::sigaltstack(&raw const off, ptr::null_mut()) };
         }
-        // SAFETY: our own mapping, and no signal can come there any more.
-        unsafe { libc::munmap(self.memory, self.len) };
+        SPARE.lock().push(self.lowest);
     }
 }
+
+/// Maps a batch; one is the caller's, the others are spare.
+fn map_some() -> Option<usize> {
+    let page = stack::page_size();
+    let each = page + ALTERNATE;
+    let access = libc::PROT_READ | libc::PROT_WRITE;
+    let flags = libc::MAP_PRIVATE | libc::MAP_ANON | libc::MAP_NORESERVE;
+    // SAFETY: a new mapping, where the system likes.
+    let memory = unsafe { libc::mmap(ptr::null_mut(), BATCH * each, access, flags, -1, 0) };
+    if memory == libc::MAP_FAILED {
+        return None;
+    }
+    for n in 0..BATCH {
+        let guard = memory.wrapping_byte_add(n * each);
+        // SAFETY: a page of the mapping, which nobody uses yet.
+        let done = unsafe { libc::madvise(guard, page, GUARD_INSTALL) } == 0;
+        if !done {
+            // SAFETY: as above.
+            unsafe { libc::mprotect(guard, page, libc::PROT_NONE) };
+        }
+    }
+    let memory = memory.expose_provenance();
+    let mut spare = (0..BATCH).map(|n| memory + n * each + page);
+    let first = spare.next();
+    SPARE.lock().extend(spare);
+    first
+}
+
+/// `MADV_GUARD_INSTALL`, which libc does not have for every system; where it
+/// is unknown it is refused.
+const GUARD_INSTALL: libc::c_int = 102;
 
 fn current_alternate() -> libc::stack_t {
     // SAFETY: a stack_t is numbers and an address.
