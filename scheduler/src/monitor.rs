@@ -139,7 +139,8 @@ impl Monitor {
 struct Seen {
     tick: u64,
     since: u64,
-    cpu: u64,
+    /// What its thread had used of the CPU by then, if that was asked.
+    cpu: Option<u64>,
     at: u64,
     reported: u64,
     /// Until when polls on it yield.
@@ -328,11 +329,15 @@ impl<'a> Watch<'a> {
 
     fn look_at(&mut self, machine: &Arc<Machine>, now: u64) -> Finding {
         let tick = machine.tick();
-        let cpu = if tick % 2 == 1 { cpu_time(machine) } else { None };
+        let cpu = if tick % 2 == 1 && matters_whether_busy(machine) {
+            cpu_time(machine)
+        } else {
+            None
+        };
         let seen = self.seen.entry(machine.number).or_default();
         let before = *seen;
         seen.at = now;
-        seen.cpu = cpu.unwrap_or(0);
+        seen.cpu = cpu;
         if seen.urgent_until != 0 && seen.urgent_until <= now {
             seen.urgent_until = 0;
             // ORDER: Relaxed: a hint.
@@ -365,9 +370,10 @@ impl<'a> Watch<'a> {
             self.report(machine, stuck);
         }
         let scheduler = self.scheduler;
-        let used = cpu.map(|cpu| cpu.saturating_sub(before.cpu));
         let looked = now - before.at;
-        let stands_still = used.is_some_and(|used| used * 8 < looked);
+        let stands_still = cpu
+            .zip(before.cpu)
+            .is_some_and(|(cpu, before)| cpu.saturating_sub(before) * 8 < looked);
         if !machine.seat.has_permit() {
             let is_blocked = || stands_still && !is_runnable(machine);
             return self.take_its_work(machine, is_blocked);
@@ -534,6 +540,14 @@ enum Finding {
     /// Stuck, if it goes on like this.
     Suspect,
     Rescued,
+}
+
+/// Whether something hangs on whether it is busy or blocked. To ask costs a
+/// system call, and hundreds may be blocked.
+fn matters_whether_busy(machine: &Machine) -> bool {
+    // ORDER: Relaxed: `take_flag` decides.
+    let counts = machine.seat.has_permit() || machine.is_excess.load(Relaxed);
+    counts && !machine.is_in_blocking_call()
 }
 
 /// What the machine's thread has used of the CPU, in nanoseconds.
