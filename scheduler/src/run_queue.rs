@@ -92,7 +92,7 @@ impl RunQueue {
 
     /// The oldest that has not begun, of either deque in turn.
     pub(crate) fn pop_oldest(&self) -> Option<Runnable> {
-        let of_fresh = || take(|| self.oldest.steal());
+        let of_fresh = || one_of(&self.oldest);
         if self.turn.replace(!self.turn.get()) {
             self.aged.pop().or_else(of_fresh)
         } else {
@@ -126,21 +126,28 @@ impl Offered {
     /// Takes about half of those that have begun to `to`, and one of them to
     /// run.
     pub(crate) fn steal_started(&self, to: &RunQueue) -> Option<Runnable> {
-        take(|| self.started.steal_batch_and_pop(&to.started))
+        half_of(&self.started, &to.started)
     }
 
     /// Takes about half of a long line of fresh ones to `to`, and one of them
     /// to run; of a tree's one, the greatest.
     pub(crate) fn steal_fresh(&self, to: &RunQueue) -> Option<Runnable> {
-        take(|| self.aged.steal_batch_and_pop(&to.aged))
-            .or_else(|| take(|| self.fresh.steal()))
+        half_of(&self.aged, &to.aged).or_else(|| one_of(&self.fresh))
+    }
+
+    /// As `steal_started`, one alone.
+    pub(crate) fn steal_one_started(&self) -> Option<Runnable> {
+        one_of(&self.started)
+    }
+
+    /// As `steal_fresh`, one alone.
+    pub(crate) fn steal_one_fresh(&self) -> Option<Runnable> {
+        one_of(&self.aged).or_else(|| one_of(&self.fresh))
     }
 
     /// One of any, for whoever empties the queue of a stuck machine.
     pub(crate) fn steal_any(&self) -> Option<Runnable> {
-        take(|| self.started.steal())
-            .or_else(|| take(|| self.aged.steal()))
-            .or_else(|| take(|| self.fresh.steal()))
+        self.steal_one_started().or_else(|| self.steal_one_fresh())
     }
 
     /// How many have begun, roughly.
@@ -152,6 +159,22 @@ impl Offered {
     pub(crate) fn fresh(&self) -> usize {
         self.fresh.len() + self.aged.len()
     }
+}
+
+// Even a theft that finds nothing costs the deque a fence: so both look first.
+
+fn half_of(from: &Stealer<Runnable>, to: &Worker<Runnable>) -> Option<Runnable> {
+    if from.is_empty() {
+        return None;
+    }
+    take(|| from.steal_batch_and_pop(to))
+}
+
+fn one_of(from: &Stealer<Runnable>) -> Option<Runnable> {
+    if from.is_empty() {
+        return None;
+    }
+    take(|| from.steal())
 }
 
 pub(crate) fn take(mut steal: impl FnMut() -> Steal<Runnable>) -> Option<Runnable> {
