@@ -270,10 +270,14 @@ impl Look {
             if !runtime.monitor.is_asleep() {
                 return None;
             }
-            let machines = runtime.machines();
-            let roused = runtime.processors.all_idle(machines.len())?;
-            for machine in &machines {
-                threads.push((machine.os_thread.get()?.id, roused));
+            // Without those that got no thread.
+            let machines = runtime.machines.len() - runtime.without_thread_count();
+            let roused = runtime.processors.all_idle(machines)?;
+            let before = threads.len();
+            let started = runtime.machines.iter().filter_map(|one| one.os_thread.get());
+            threads.extend(started.map(|thread| (thread.id, roused)));
+            if threads.len() - before != machines {
+                return None;
             }
             all_roused.push((Arc::as_ptr(runtime) as usize, roused));
         }
@@ -295,7 +299,7 @@ impl Scheduler {
         let machine_will = |machine: &Arc<Machine>| {
             machine.timers.settled_earliest() != u64::MAX || !machine.inbox.is_empty()
         };
-        is_held || self.has_work_for_any() || self.machines().iter().any(machine_will)
+        is_held || self.has_work_for_any() || self.machines.iter().any(machine_will)
     }
 }
 

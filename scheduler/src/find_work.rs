@@ -13,9 +13,7 @@
 use crate::clock;
 use crate::goroutine::Runnable;
 use crate::machine::{self, Here, Machine};
-use crate::run_queue::{Offered, RunQueue};
 use crate::schedule;
-use crate::shim::{Acquire, Relaxed};
 use crate::trace;
 use std::hint::spin_loop;
 use std::sync::Arc;
@@ -81,9 +79,12 @@ fn find_further(here: Here) -> Option<Runnable> {
     }
     let scheduler = here.scheduler();
     loop {
-        let taken = scheduler
-            .injector
-            .take_share(&own.queue, scheduler.max_procs());
+        let sharers = if scheduler.many_are_away() {
+            usize::MAX
+        } else {
+            scheduler.max_procs()
+        };
+        let taken = scheduler.injector.take_share(&own.queue, sharers);
         match taken.map(|runnable| scheduler.admit(runnable)) {
             Some(Some(runnable)) => return Some(runnable),
             // Its share of others may be here: they are held too, or begin.
@@ -167,13 +168,11 @@ fn share_long_line(here: Here) -> Option<Runnable> {
     if here.scheduler().is_migrating() || here.offered.fresh() >= HOMING_BACKLOG {
         return None;
     }
-    with_peers(here, |peers| {
-        let victim = peers.get(here.own().random(peers.len()))?;
-        if victim.number == here.number || victim.offered.fresh() < HOMING_BACKLOG {
-            return None;
-        }
-        steal(here, victim, Offered::steal_fresh)
-    })
+    let victim = others(&here).next()?;
+    if victim.offered.fresh() < HOMING_BACKLOG {
+        return None;
+    }
+    steal_fresh(here, victim)
 }
 
 /// Others wait for a permit: after a slice they get this machine's, whether
@@ -361,30 +360,24 @@ pub(crate) fn sees_work(here: Here) -> bool {
     if !scheduler.injector.is_empty() || scheduler.has_held() || here.offers_work() {
         return true;
     }
-    with_peers(here, |peers| {
-        peers
-            .iter()
-            .any(|peer| peer.number != here.number && peer.offers_work())
-    })
+    others(&here).any(|other| other.offers_work())
 }
 
-fn with_peers<R>(here: Here, f: impl FnOnce(&[Arc<Machine>]) -> R) -> R {
-    let own = here.own();
-    let scheduler = here.scheduler();
-    // ORDER: Acquire pairs with the addition of a machine.
-    let version = scheduler.machines_version.load(Acquire);
-    if own.peers_version.replace(version) != version {
-        *own.peers.borrow_mut() = scheduler.machines();
-    }
-    f(&own.peers.borrow())
+/// The other machines that may have something to take, each once, from
+/// anywhere on.
+fn others(here: &Here) -> impl Iterator<Item = &Machine> {
+    let machines = &here.scheduler().machines;
+    machines
+        .open_from(here.own().random(machines.len()))
+        .map(Arc::as_ref)
+        .filter(|machine| machine.number != here.number)
 }
 
 /// Looks at other machines for a while.
 fn search(here: Here) -> Option<Runnable> {
     let own = here.own();
     let scheduler = here.scheduler();
-    // ORDER: Relaxed: a machine too young to be seen has nothing yet.
-    if scheduler.machines_version.load(Relaxed) < 2 {
+    if scheduler.machines.len() < 2 {
         return None;
     }
     if !own.is_searching.get() {
@@ -393,27 +386,28 @@ fn search(here: Here) -> Option<Runnable> {
         }
         own.is_searching.set(true);
     }
-    with_peers(here, |peers| {
-        let mut suspicion = None;
-        let begin = clock::now();
-        loop {
-            let now = clock::now();
-            let is_last = now - begin > SPIN;
-            if let Some(runnable) = one_round(here, peers, now, is_last, &mut suspicion) {
-                return Some(runnable);
-            }
-            if !here.inbox.is_empty() || !scheduler.injector.is_empty() {
-                return local(here).or_else(|| scheduler.admit(scheduler.injector.take()?));
-            }
-            let waits = suspicion.is_some() && now - begin < SPIN + 2 * HOMING_WAIT;
-            if (is_last && !waits) || !here.seat.has_permit() || scheduler.is_stopping() {
-                return None;
-            }
-            for _ in 0..32 {
-                spin_loop();
-            }
+    let mut suspicion = None;
+    let begin = clock::now();
+    // Out of a call that blocked come others like it: they bring their work
+    // with them, and need the processor.
+    let spin = if scheduler.many_are_away() { 0 } else { SPIN };
+    loop {
+        let now = clock::now();
+        let is_last = now - begin >= spin;
+        if let Some(runnable) = one_round(here, now, is_last, &mut suspicion) {
+            return Some(runnable);
         }
-    })
+        if !here.inbox.is_empty() || !scheduler.injector.is_empty() {
+            return local(here).or_else(|| scheduler.admit(scheduler.injector.take()?));
+        }
+        let waits = suspicion.is_some() && now - begin < SPIN + 2 * HOMING_WAIT;
+        if (is_last && !waits) || !here.seat.has_permit() || scheduler.is_stopping() {
+            return None;
+        }
+        for _ in 0..32 {
+            spin_loop();
+        }
+    }
 }
 
 /// A machine that has unstarted goroutines, and since when we know.
@@ -421,20 +415,13 @@ type Suspicion = Option<(usize, u64)>;
 
 fn one_round(
     here: Here,
-    peers: &[Arc<Machine>],
     now: u64,
     is_last: bool,
     suspicion: &mut Suspicion,
 ) -> Option<Runnable> {
-    let own = here.own();
-    let from = own.random(peers.len());
-    let (before, after) = peers.split_at(from);
     let mut suspect = None;
-    for victim in after.iter().chain(before) {
-        if victim.number == here.number {
-            continue;
-        }
-        if let Some(runnable) = steal(here, victim, Offered::steal_started) {
+    for victim in others(&here) {
+        if let Some(runnable) = steal_started(here, victim) {
             return Some(runnable);
         }
         let len = victim.offered.fresh();
@@ -444,7 +431,7 @@ fn one_round(
                 _ => now,
             };
             if may_take(here, len, now - since) {
-                if let Some(runnable) = steal(here, victim, Offered::steal_fresh) {
+                if let Some(runnable) = steal_fresh(here, victim) {
                     return Some(runnable);
                 }
             } else {
@@ -454,11 +441,7 @@ fn one_round(
     }
     *suspicion = suspect;
     if is_last {
-        return after
-            .iter()
-            .chain(before)
-            .filter(|victim| victim.number != here.number)
-            .find_map(|victim| steal_next(here, victim));
+        return others(&here).find_map(|victim| steal_next(here, victim));
     }
     None
 }
@@ -472,12 +455,25 @@ fn may_take(here: Here, len: usize, waited: u64) -> bool {
         || waited >= HOMING_WAIT
 }
 
-fn steal(
-    here: Here,
-    victim: &Machine,
-    how: impl Fn(&Offered, &RunQueue) -> Option<Runnable>,
-) -> Option<Runnable> {
-    let runnable = how(&victim.offered, &here.own().queue)?;
+fn steal_started(here: Here, victim: &Machine) -> Option<Runnable> {
+    let runnable = if here.scheduler().many_are_away() {
+        victim.offered.steal_one_started()
+    } else {
+        victim.offered.steal_started(&here.own().queue)
+    };
+    stolen(here, victim, runnable?)
+}
+
+fn steal_fresh(here: Here, victim: &Machine) -> Option<Runnable> {
+    let runnable = if here.scheduler().many_are_away() {
+        victim.offered.steal_one_fresh()
+    } else {
+        victim.offered.steal_fresh(&here.own().queue)
+    };
+    stolen(here, victim, runnable?)
+}
+
+fn stolen(here: Here, victim: &Machine, runnable: Runnable) -> Option<Runnable> {
     trace::steal(here.number, victim.number);
     match here.scheduler().admit(runnable) {
         Some(runnable) => Some(runnable),

@@ -73,27 +73,31 @@ fn go_away() {
     // ORDER: Release: the monitor may take the permit from here on.
     here.is_in_blocking_call.store(true, Release);
     let scheduler = here.scheduler();
-    if scheduler.processors.is_wanted() || scheduler.has_work_for_any() {
+    let has_work = scheduler.has_work_for_any();
+    if has_work || scheduler.processors.is_wanted() {
         if let Some(next) = scheduler.processors.release(&here.machine()) {
             next.call();
         }
         scheduler.call_for_work();
     }
     // ORDER: Relaxed, as below: a hint.
-    if scheduler.away.fetch_add(1, Relaxed) >= FEW_AWAY && scheduler.has_work_for_any() {
+    scheduler.away.fetch_add(1, Relaxed);
+    if has_work && scheduler.many_are_away() {
         // Many block one after the other: so may the next, and starting a
         // thread for each takes longer than the call before it.
         let most = scheduler.max_procs() + 2;
         scheduler.answer(scheduler.processors.lend_up_to(most));
     }
+    if !here.takes_all_work() {
+        // What the call wakes or spawns goes to the injector.
+        machine::close_stall(here);
+    }
 }
-
-/// With so many machines in calls that block, permits are lent ahead.
-const FEW_AWAY: usize = 4;
 
 #[inline(never)]
 fn come_back() {
     let Some(here) = machine::here() else { return };
+    machine::open_stall(here);
     // ORDER: Release: pairs with the monitor's look.
     here.is_in_blocking_call.store(false, Release);
     // ORDER: Relaxed: a hint.

@@ -5,7 +5,7 @@
 //!
 //! ```text
 //! schedule spawn handoff monitor → find_work → park netpoll → idle
-//!   → machine → processor run_queue injector timers switch
+//!   → machine → table processor run_queue injector timers switch
 //!   → goroutine → state token switch → stack → shim trace config fatal
 //! ```
 //!
@@ -19,6 +19,7 @@
 //! | `run_queue`, `next_slot`, `home_queue`, `inbox`, `injector` | where runnable goroutines stand |
 //! | `timers`, `clock` | deadlines |
 //! | `processor`, `idle` | permits; who sleeps, whom to call |
+//! | `table` | machines by number, and who may have something to take |
 //! | `machine`, `schedule`, `find_work` | an OS thread, its loop, its search |
 //! | `netpoll`, `descriptor` | readiness of descriptors, and where one idle machine sleeps; waiting for one |
 //! | `park` | waiting, for goroutines and threads |
@@ -51,6 +52,7 @@ mod reason;
 mod shim;
 #[cfg_attr(all(test, raddle_model), allow(unsafe_code))]
 mod state;
+mod table;
 mod token;
 
 mod fatal;

@@ -98,8 +98,8 @@ pub(crate) struct Own {
     /// Called for work that has waited: may take it at once.
     pub(crate) may_take_now: Cell<bool>,
     pub(crate) backlog_since: Cell<u64>,
-    pub(crate) peers: RefCell<Vec<Arc<Machine>>>,
-    pub(crate) peers_version: Cell<usize>,
+    /// Whether its stall is open (`table.rs`).
+    is_open: Cell<bool>,
     /// Goroutines parked here in the middle of a panic of their own.
     pub(crate) panics_parked: Cell<u32>,
     /// Above 0 while code that must not leave the stack runs on it, a panic
@@ -154,8 +154,7 @@ impl Machine {
                 is_searching: Cell::new(false),
                 may_take_now: Cell::new(false),
                 backlog_since: Cell::new(0),
-                peers: RefCell::new(Vec::new()),
-                peers_version: Cell::new(usize::MAX),
+                is_open: Cell::new(false),
                 panics_parked: Cell::new(0),
                 as_thread: Cell::new(0),
                 leave_until: Cell::new(0),
@@ -419,6 +418,26 @@ pub(crate) fn may_raise() -> bool {
 
 fn may_be_unwinding(here: Here, header: &Header) -> bool {
     header.has(RAISED) || here.own().panics_parked.get() == 0
+}
+
+/// Others may find something here from now on (`table.rs`): before the first
+/// push after it was closed.
+pub(crate) fn open_stall(here: Here) {
+    if !here.own().is_open.replace(true) {
+        here.scheduler().machines.open(here.number);
+    }
+}
+
+/// Nobody looks here any more, if there is nothing to find.
+pub(crate) fn close_stall(here: Here) {
+    if !here.offers_work() && here.own().is_open.replace(false) {
+        here.scheduler().machines.close(here.number);
+    }
+}
+
+/// Whether what is pushed here is found.
+pub(crate) fn is_open(here: Here) -> bool {
+    here.own().is_open.get()
 }
 
 /// `header` is at home here from now on.

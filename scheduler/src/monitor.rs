@@ -28,7 +28,6 @@ use crate::shim::fixed::AtomicU32;
 use crate::shim::{AcqRel, Mutex, Relaxed, Release, SeqCst};
 use crate::threads::Known;
 use crate::trace;
-use std::collections::HashMap;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
@@ -52,6 +51,9 @@ const QUIET_LOOKS: u32 = 50;
 const FEW_EXCESS: u64 = 8;
 /// The most machines lent a permit in one burst.
 const BURST_MOST: usize = 64;
+/// A call of `blocking` that takes so long is a long one, and twice that
+/// certainly.
+const AWAY_LONG: u64 = 100_000_000;
 /// A machine stuck so long is reported, and at each doubling.
 const REPORT_AFTER: u64 = 100_000_000;
 /// After so long on end a goroutine that polls yields at each poll, and all
@@ -150,9 +152,8 @@ struct Seen {
 struct Watch<'a> {
     scheduler: &'a Scheduler,
     known: &'a Known,
-    seen: HashMap<usize, Seen>,
-    machines: Vec<Arc<Machine>>,
-    version: usize,
+    /// By the machines' numbers.
+    seen: Vec<Seen>,
     pause: u64,
     quiet: u32,
     idle_since: Option<u64>,
@@ -163,6 +164,9 @@ struct Watch<'a> {
     /// How many machines the next blocked one is worth.
     burst: usize,
     last_blocked: u64,
+    /// The fewest that were in calls of `blocking` since then.
+    away_least: usize,
+    away_since: u64,
     trimmed_at: u64,
 }
 
@@ -171,9 +175,7 @@ impl<'a> Watch<'a> {
         Self {
             scheduler,
             known,
-            seen: HashMap::new(),
-            machines: Vec::new(),
-            version: usize::MAX,
+            seen: Vec::new(),
             pause: PAUSE_LEAST,
             quiet: 0,
             idle_since: None,
@@ -181,6 +183,8 @@ impl<'a> Watch<'a> {
             next_started: 0,
             burst: 0,
             last_blocked: 0,
+            away_least: 0,
+            away_since: 0,
             trimmed_at: clock::now(),
         }
     }
@@ -217,7 +221,7 @@ impl<'a> Watch<'a> {
     /// else is idle nobody but us would run it.
     fn first_stuck_timer(&self) -> u64 {
         self.scheduler
-            .machines()
+            .machines
             .iter()
             .filter(|machine| machine.tick() % 2 == 1 && !machine.seat.has_permit())
             .map(|machine| machine.timers.earliest())
@@ -257,9 +261,9 @@ impl<'a> Watch<'a> {
             }
             let now = clock::now();
             if timer <= now {
-                for machine in self.scheduler.machines() {
+                for machine in self.scheduler.machines.iter() {
                     if machine.tick() % 2 == 1 {
-                        let _any = find_work::run_timers_of(&machine, now);
+                        let _any = find_work::run_timers_of(machine, now);
                     }
                 }
                 break;
@@ -281,12 +285,6 @@ impl<'a> Watch<'a> {
 
     fn look(&mut self, now: u64) {
         let scheduler = self.scheduler;
-        // ORDER: Relaxed: a machine too young to be seen is not stuck yet.
-        let version = scheduler.machines_version.load(Relaxed);
-        if version != self.version {
-            self.version = version;
-            self.machines = scheduler.machines();
-        }
         let mut rescued = 0;
         let mut suspects = 0;
         let work = scheduler.has_work_for_any();
@@ -294,16 +292,15 @@ impl<'a> Watch<'a> {
             scheduler.call_for_work();
             rescued += 1;
         }
-        let machines = std::mem::take(&mut self.machines);
-        for machine in &machines {
+        for machine in scheduler.machines.iter() {
             match self.look_at(machine, now) {
                 Finding::Moves => {}
                 Finding::Suspect => suspects += 1,
                 Finding::Rescued => rescued += 1,
             }
         }
-        self.machines = machines;
         self.give_company(now);
+        self.count_long_away(now);
         if now - self.last_blocked > SLICE {
             self.burst = 0;
         }
@@ -334,7 +331,10 @@ impl<'a> Watch<'a> {
         } else {
             None
         };
-        let seen = self.seen.entry(machine.number).or_default();
+        if self.seen.len() <= machine.number {
+            self.seen.resize(machine.number + 1, Seen::default());
+        }
+        let seen = &mut self.seen[machine.number];
         let before = *seen;
         seen.at = now;
         seen.cpu = cpu;
@@ -408,7 +408,7 @@ impl<'a> Watch<'a> {
         if machine.is_excess.load(Relaxed) && is_blocked() && take_flag(&machine.is_excess) {
             scheduler.one_less_excess();
         }
-        if !machine.offers_work() {
+        if !scheduler.machines.is_open(machine.number) || !machine.offers_work() {
             return Finding::Moves;
         }
         while let Some(runnable) = find_work::steal_any(machine) {
@@ -492,6 +492,18 @@ impl<'a> Watch<'a> {
             self.next_company = now + SLICE * (1 + excess as u64);
             scheduler.company.store(1, Relaxed);
             scheduler.call_for_work();
+        }
+    }
+
+    /// Calls that block for long say nothing about the next one.
+    fn count_long_away(&mut self, now: u64) {
+        // ORDER: Relaxed, both: hints.
+        let away = self.scheduler.away.load(Relaxed);
+        self.away_least = self.away_least.min(away);
+        if now - self.away_since >= AWAY_LONG {
+            self.scheduler.away_long.store(self.away_least, Relaxed);
+            self.away_least = away;
+            self.away_since = now;
         }
     }
 

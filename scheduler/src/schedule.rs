@@ -48,8 +48,6 @@ fn run(here: Here) {
         }
     }
     here.own().stacks.borrow_mut().drain();
-    // It holds all machines, this one too.
-    here.own().peers.borrow_mut().clear();
 }
 
 /// Resumes a goroutine and puts it away when it comes back.
@@ -93,6 +91,7 @@ fn execute(here: Here, runnable: Runnable) {
         // It parked inside: the machine is free.
         // ORDER: Release: pairs with the monitor's look.
         here.is_in_blocking_call.store(false, Release);
+        machine::open_stall(here);
     }
     match left {
         Left::Parks(_) => {}
@@ -164,7 +163,10 @@ fn put_away(here: Here, ptr: NonNull<Header>) {
 /// To the end of the queue it belongs to.
 fn put_last(here: Here, runnable: Runnable) {
     match runnable.header().home() {
-        None => here.own().queue.push(runnable),
+        None => {
+            debug_assert!(machine::is_open(here), "pushed where nobody looks");
+            here.own().queue.push(runnable);
+        }
         Some(home) if home == here.ptr() => {
             // SAFETY: 1. ours, and alive until it has run.
             unsafe { here.own().at_home.push(runnable.into_header()) };
@@ -194,6 +196,7 @@ pub(crate) fn ready(runnable: Runnable) {
         }
         Some(home) => send_home(home, runnable),
         None if here.takes_all_work() => {
+            debug_assert!(machine::is_open(here), "pushed where nobody looks");
             if let Some(earlier) = here.offered.next.put(runnable.into_header()) {
                 // SAFETY: 1. out of the slot, so ours.
                 here.own().queue.push(unsafe { machine::runnable(earlier) });
@@ -359,6 +362,7 @@ fn rest(here: Here) {
                 && !here.seat.is_own()
                 && find_work::sees_work(here));
         if stay {
+            machine::close_stall(here);
             sleep(here, bed);
         }
         here.sleep.wake_up();
@@ -380,6 +384,7 @@ fn rest(here: Here) {
 /// its timers first.
 fn wake_to_work(here: Here) {
     let own = here.own();
+    machine::open_stall(here);
     own.upkeep_in.set(0);
     own.wanted_since.set(0);
     handoff::no_longer_excess(here);

@@ -16,6 +16,7 @@ use crate::schedule;
 use crate::spawn::{self, Options};
 use crate::shim::fixed::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::shim::{AcqRel, Acquire, Mutex, Relaxed, Release};
+use crate::table::Table;
 use crate::trace;
 use std::collections::VecDeque;
 use std::io;
@@ -42,9 +43,13 @@ pub struct Scheduler {
     pub(crate) company: AtomicUsize,
     /// Calls of `blocking` under way in place.
     pub(crate) away: AtomicUsize,
+    /// So many of them, at least, have been away for long.
+    pub(crate) away_long: AtomicUsize,
     netpoll: Netpoll,
-    machines: Mutex<Vec<Arc<Machine>>>,
-    pub(crate) machines_version: AtomicUsize,
+    pub(crate) machines: Table<Arc<Machine>>,
+    /// Machines for which no thread was to be had: they keep their numbers,
+    /// and are the first to be tried again.
+    without_thread: Mutex<Vec<Arc<Machine>>>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
     /// Nanoseconds, as of the monitor's last tick.
     pub(crate) coarse: AtomicU64,
@@ -84,9 +89,10 @@ impl Scheduler {
             excess: AtomicUsize::new(0),
             company: AtomicUsize::new(0),
             away: AtomicUsize::new(0),
+            away_long: AtomicUsize::new(0),
             netpoll: Netpoll::new()?,
-            machines: Mutex::new(Vec::new()),
-            machines_version: AtomicUsize::new(0),
+            machines: Table::new(),
+            without_thread: Mutex::new(Vec::new()),
             threads: Mutex::new(Vec::new()),
             coarse: AtomicU64::new(clock::now()),
             next_call: AtomicU64::new(0),
@@ -184,7 +190,7 @@ impl Scheduler {
     }
 
     fn spawned_less(&self, counter: impl Fn(&Machine) -> &AtomicU64) -> usize {
-        let machines = self.machines.lock();
+        let machines = &self.machines;
         // Ended ones first: the difference may be too great for a moment,
         // never too small.
         // ORDER: Acquire pairs with `bump`, and so do those below.
@@ -211,9 +217,9 @@ impl Scheduler {
         }
     }
 
-    /// The machines as of now.
-    pub(crate) fn machines(&self) -> Vec<Arc<Machine>> {
-        self.machines.lock().clone()
+    /// Machines that are in the table and have no thread.
+    pub(crate) fn without_thread_count(&self) -> usize {
+        self.without_thread.lock().len()
     }
 
     pub(crate) fn netpoll(&self) -> &Netpoll {
@@ -235,6 +241,14 @@ impl Scheduler {
                 call => return self.answer(call),
             }
         }
+    }
+
+    /// Whether goroutines block one after the other, so that the next may as
+    /// well: permits are lent ahead, and who takes work takes no more than it
+    /// runs, for it would stand behind a call that blocks.
+    pub(crate) fn many_are_away(&self) -> bool {
+        // ORDER: Relaxed, both: hints.
+        self.away.load(Relaxed) > FEW_AWAY + self.away_long.load(Relaxed)
     }
 
     /// Does what a call for a machine asks for.
@@ -288,8 +302,9 @@ impl Scheduler {
         };
         let reference = MachineRef::of(&machine);
         self.processors.seat_started(&reference);
-        if let Err(_out_of_threads) = self.start_thread(machine) {
+        if let Err(_out_of_threads) = self.start_thread(&machine) {
             self.wake(self.processors.unseat_started(&reference));
+            self.without_thread.lock().push(machine);
         }
     }
 
@@ -299,8 +314,8 @@ impl Scheduler {
         }
     }
 
-    fn start_thread(&self, machine: Arc<Machine>) -> io::Result<()> {
-        let added = MachineRef::of(&machine);
+    fn start_thread(&self, machine: &Arc<Machine>) -> io::Result<()> {
+        let machine = machine.clone();
         trace::start_machine(machine.number);
         // SAFETY: `self` lies in the Arc made by `new`, which a caller in
         // this runtime keeps.
@@ -313,30 +328,9 @@ impl Scheduler {
                 schedule::run_or_die(here);
                 machine::cease_to_be_machine();
                 drop(scheduler);
-            });
-        match thread {
-            Ok(thread) => {
-                self.threads.lock().push(thread);
-                Ok(())
-            }
-            Err(error) => {
-                self.forget_machine(added);
-                Err(error)
-            }
-        }
-    }
-
-    /// A machine has no thread: its number is free again, unless another was
-    /// added meanwhile.
-    fn forget_machine(&self, machine: MachineRef) {
-        let mut machines = self.machines.lock();
-        if machines.last().is_some_and(|last| MachineRef::of(last) == machine) {
-            let forgotten = machines.pop();
-            // Who has its address still finds it.
-            std::mem::forget(forgotten);
-            // ORDER: Release: as in `add_machine`.
-            self.machines_version.fetch_add(1, Release);
-        }
+            })?;
+        self.threads.lock().push(thread);
+        Ok(())
     }
 
     /// A machine for one goroutine: an idle one that nobody has a home on,
@@ -354,9 +348,12 @@ impl Scheduler {
             None => {
                 let machine = self.add_machine()?;
                 machine.seat.set_own(true);
-                let reference = MachineRef::of(&machine);
-                self.start_thread(machine)?;
-                reference
+                if let Err(error) = self.start_thread(&machine) {
+                    machine.seat.set_own(false);
+                    self.without_thread.lock().push(machine);
+                    return Err(error);
+                }
+                MachineRef::of(&machine)
             }
         };
         // ORDER: Relaxed: nobody else writes it before the goroutine comes.
@@ -367,24 +364,22 @@ impl Scheduler {
     /// Whether somebody is left, or may be started, for all other goroutines
     /// when one more machine is somebody's own.
     fn has_another_for_all(&self) -> bool {
-        let machines = self.machines.lock();
-        let own = machines.iter().filter(|machine| machine.seat.is_own()).count();
+        let own = self.machines.iter().filter(|machine| machine.seat.is_own()).count();
         own + 1 < self.max_threads()
     }
 
     fn add_machine(&self) -> io::Result<Arc<Machine>> {
-        let mut machines = self.machines.lock();
-        if machines.len() >= self.max_threads() {
+        if let Some(machine) = self.without_thread.lock().pop() {
+            return Ok(machine);
+        }
+        let new = |number| Machine::new(number, self.ptr());
+        let Some(machine) = self.machines.add(self.max_threads(), new) else {
             return Err(io::Error::other(format!(
                 "raddle has {} threads, as many as max_threads allows",
-                machines.len()
+                self.machines.len()
             )));
-        }
-        let machine = Machine::new(machines.len(), self.ptr());
-        machines.push(machine.clone());
-        // ORDER: Release: who sees the number finds the machine in the list.
-        self.machines_version.fetch_add(1, Release);
-        Ok(machine)
+        };
+        Ok(machine.clone())
     }
 
     /// # Safety
@@ -400,13 +395,13 @@ impl Scheduler {
     pub(crate) fn has_work_for_any(&self) -> bool {
         !self.injector.is_empty()
             || self.has_held()
-            || self.machines.lock().iter().any(|machine| machine.offers_work())
+            || self.machines.open_from(0).any(|machine| machine.offers_work())
     }
 
     /// Whether any of that has begun already.
     pub(crate) fn has_started_work(&self) -> bool {
         let offers = |machine: &Arc<Machine>| machine.offers_started_work();
-        self.injector.has_started() || self.machines.lock().iter().any(offers)
+        self.injector.has_started() || self.machines.open_from(0).any(offers)
     }
 
     /// Whether held goroutines may begin now.
@@ -530,6 +525,9 @@ fn wrap_panic_hook() {
 const DOOMED_LONG: u64 = 500_000_000;
 /// How long a machine may begin goroutines on one leave, in nanoseconds.
 const LEAVE: u64 = 10_000_000;
+/// More machines than this in calls that block are many, those apart that
+/// have been in one for long.
+const FEW_AWAY: usize = 4;
 /// The least and the most time between two calls for fresh work.
 const MIN_GAP: u64 = 200_000;
 const MAX_GAP: u64 = 10_000_000;
@@ -681,7 +679,7 @@ impl Scheduler {
         self.stopping.store(true, Release);
         self.monitor.call();
         let threads = std::mem::take(&mut *self.threads.lock());
-        for machine in self.machines() {
+        for machine in self.machines.iter() {
             machine.call();
         }
         for thread in threads {

@@ -212,6 +212,7 @@ where
             } else if !here.takes_all_work() {
                 schedule::inject(scheduler, runnable);
             } else {
+                debug_assert!(machine::is_open(here), "pushed where nobody looks");
                 here.own().queue.push_fresh(runnable);
                 scheduler.hint_work();
             }
