@@ -7,7 +7,7 @@
 //! In Go: `make(chan string)`, a send and a receive, one after the other, in
 //! main. The send waits for a receiver, and the receive is never reached.
 //! Nothing else runs that could help, so the runtime ends the process with
-//! status 2 and says where each goroutine waits: `[chan send]`.
+//! status 2 and says why each goroutine waits, `[chan send]`, and where.
 
 use raddle::chan::bounded;
 

@@ -7,7 +7,7 @@
 //! In Go: ask three servers at once, take the first answer and return. The
 //! other two block on their sends for as long as the process lives, and
 //! nothing says so, for main goes on: no deadlock, a leak. A dump of all
-//! goroutines shows them, with `chan send` for the reason.
+//! goroutines shows them: `chan send` for the reason, and the lines.
 
 use raddle::chan::{Chan, bounded};
 use raddle::observe::dump;

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Of the tour.
-const STOPS: usize = 30;
+const STOPS: usize = 31;
 
 #[test]
 fn hello() {
@@ -196,7 +196,7 @@ fn tour() {
             "→ join gave Err(Goexit): true\n",
             "→ [1, 2, 3, 4, 5], then Err(RecvError)\n",
             "→ [1, 2, 3]; nobody took 4\n",
-            "→ the channel is full: \"again\"\n",
+            "→ sending on a full channel: \"again\"\n",
             "→ [\"hello\", \"world\"]\n",
             "→ fatal error: all goroutines are asleep - deadlock!\n",
             " \"main\" [chan send",
@@ -206,6 +206,7 @@ fn tour() {
             "→ cancelled at 6\n",
             "→ no more jobs, 6 in all\n",
             ", 66 in all\n",
+            "→ {\"warp\": 750, \"weft\": 250}\n",
             "→ 50,000\n",
             ": five times 100 ms of work in ",
             "→ 40 have been in, at most ",

@@ -117,7 +117,7 @@ fn deadlock_fixed() {
 fn buffered() {
     let expected = "\
 sent two, and nobody has received
-the channel is full: \"again\" comes back
+sending on a full channel: \"again\" comes back
 the third waits: true
 hello
 the third is sent: true
@@ -164,6 +164,11 @@ one job more: Err(SendError(..))
 last: no more jobs, 60 in all
 ";
     prints("cancel", expected);
+}
+
+#[test]
+fn safe_counter() {
+    prints("safe_counter", "warp: 750\nweft: 250\n");
 }
 
 #[test]

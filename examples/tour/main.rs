@@ -72,7 +72,8 @@ const PARTS: [(&str, &[Stop]); 5] = [
     (
         "Together",
         &[
-            ("Count without a lock", together::count),
+            ("Count behind a lock", together::count_locked),
+            ("Count without one", together::count),
             ("Three workers, five jobs", together::pool),
             ("Ten at a time", together::semaphore),
             ("A chain: the prime sieve", together::sieve),

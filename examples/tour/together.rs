@@ -4,10 +4,28 @@ use crate::page::Page;
 use indicatif::HumanCount;
 use raddle::chan::{Chan, Receiver, Sender, bounded};
 use raddle::go;
+use raddle::sync::Mutex;
 use raddle::time::sleep;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+
+pub fn count_locked(page: &Page) {
+    page.say("What a mutex protects is inside it, so lock is the only way there. Who");
+    page.say("waits for it parks.");
+    page.code("*counts.lock().entry(word).or_default() += 1;");
+
+    let counts = Mutex::new(BTreeMap::new());
+    raddle::scope(|s| {
+        for n in 0..1_000 {
+            let word = if n % 4 == 0 { "weft" } else { "warp" };
+            let counts = &counts;
+            s.go(move || *counts.lock().entry(word).or_insert(0) += 1);
+        }
+    });
+    page.result(format_args!("{:?}", counts.into_inner()));
+}
 
 pub fn count(page: &Page) {
     page.say("Atomics are std's. Fifty goroutines count to a thousand, together.");
