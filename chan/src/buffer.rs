@@ -45,18 +45,6 @@ impl<T> Buffer<T> {
         }
     }
 
-    /// Puts `message` behind the first `behind`. Slow where there are many.
-    pub(crate) fn insert(&mut self, behind: usize, message: T) {
-        match self {
-            Self::Ring(ring) => ring.insert(behind, message),
-            Self::Blocks(blocks) => {
-                let mut all: VecDeque<T> = std::iter::from_fn(|| blocks.pop()).collect();
-                all.insert(behind, message);
-                all.into_iter().for_each(|message| blocks.push(message));
-            }
-        }
-    }
-
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
         match self {

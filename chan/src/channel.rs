@@ -27,10 +27,9 @@ pub(crate) const NO_RECEIVERS: u8 = 4;
 /// 2. A closed channel takes no more messages, and nobody waits at it.
 /// 3. *Kept*: a selection that won a message of the buffer, or room in it,
 ///    completes later. Until then `kept_messages` of the buffer's messages
-///    count as received, and each of the `gaps` as a message that has its
-///    place in the buffer but is not there yet. Messages leave the buffer in
-///    order, whoever takes them, and none before a gap in front of it is
-///    filled.
+///    count as received, and `kept_room` places as taken. Messages leave the
+///    buffer in order, whoever takes them; and while room is kept nobody
+///    receives from a sender that waits behind it.
 /// 4. Whoever ended a wait under the lock pays the unpark after it.
 pub(crate) struct Channel<T> {
     word: Word,
@@ -53,16 +52,8 @@ struct State<T> {
     send_watch: Queue,
     recv_watch: Queue,
     kept_messages: usize,
-    gaps: Vec<Gap>,
-    next_gap: u32,
+    kept_room: usize,
     closed: u8,
-}
-
-/// Room that a selection has won and not filled yet.
-struct Gap {
-    number: u32,
-    /// How many messages of the buffer are in front of it.
-    behind: usize,
 }
 
 /// The outcome of a try.
@@ -93,8 +84,7 @@ impl<T> Channel<T> {
                 send_watch: Queue::new(),
                 recv_watch: Queue::new(),
                 kept_messages: 0,
-                gaps: Vec::new(),
-                next_gap: 0,
+                kept_room: 0,
                 closed: 0,
             }),
         }
@@ -143,10 +133,6 @@ impl<T> Channel<T> {
         let state = guard.state_mut();
         let is_new = state.closed & reason == 0;
         state.closed |= reason;
-        // Nobody fills them any more: what is behind them can be received.
-        state.gaps.clear();
-        guard.match_up(&mut wakes);
-        let state = guard.state_mut();
         state.senders.claim_all(Deal::Closed, &mut wakes);
         state.receivers.claim_all(Deal::Closed, &mut wakes);
         let messages = (state.closed & NO_RECEIVERS != 0).then(|| {
@@ -208,34 +194,26 @@ impl<'a, T> Guard<'a, T> {
     #[inline]
     pub(crate) fn available(&self) -> usize {
         let state = self.state();
-        let in_front = match state.gaps.first() {
-            None => state.buffer.len(),
-            Some(gap) => gap.behind,
-        };
-        // A gap may have come to the front of messages that are kept.
-        in_front.saturating_sub(state.kept_messages)
+        state.buffer.len() - state.kept_messages
     }
 
     #[inline]
     pub(crate) fn has_room(&self) -> bool {
         let state = self.state();
-        state.buffer.len() - state.kept_messages + state.gaps.len() < self.channel.capacity
+        state.buffer.len() - state.kept_messages + state.kept_room < self.channel.capacity
     }
 
     #[inline]
     pub(crate) fn can_recv(&self) -> bool {
         let state = self.state();
         self.available() > 0
-            || (!state.senders.is_empty() && state.gaps.is_empty())
+            || (!state.senders.is_empty() && state.kept_room == 0)
             || self.is_closed()
     }
 
     #[inline]
     pub(crate) fn can_send(&self) -> bool {
-        let state = self.state();
-        self.has_room()
-            || (!state.receivers.is_empty() && state.gaps.is_empty())
-            || self.is_closed()
+        self.has_room() || !self.state().receivers.is_empty() || self.is_closed()
     }
 
     /// Those who wait at `side`.
@@ -271,14 +249,14 @@ impl<'a, T> Guard<'a, T> {
         if self.is_closed() {
             return Step::Closed;
         }
-        if let Some(node) = self.claim_receiver() {
+        if let Some(node) = self.state_mut().receivers.claim() {
             // SAFETY: claimed and not unparked yet.
             let receiver = unsafe { node.as_ref() };
-            if let Some((to, deal)) = receiver.place::<T>() {
+            if receiver.takes_now() {
                 // SAFETY: 1.
                 let message = self.in_turn(unsafe { from.read() });
-                // SAFETY: the receiver's place is empty and waits.
-                unsafe { to.write(message) };
+                // SAFETY: 1. claimed just now, at a channel of T, and it takes.
+                let deal = unsafe { receiver.give(message) };
                 wakes.push(receiver, deal);
                 return Step::Done;
             }
@@ -310,7 +288,7 @@ impl<'a, T> Guard<'a, T> {
     #[inline]
     pub(crate) unsafe fn try_take(&mut self, to: NonNull<T>, wakes: &mut Wakes) -> Step {
         if self.available() > 0
-            && let Some(message) = self.pop()
+            && let Some(message) = self.state_mut().buffer.pop()
         {
             // SAFETY: 1.
             unsafe { to.write(message) };
@@ -340,57 +318,18 @@ impl<'a, T> Guard<'a, T> {
     }
 
     #[inline]
-    pub(crate) fn has_gaps(&self) -> bool {
-        !self.state().gaps.is_empty()
+    pub(crate) fn is_room_kept(&self) -> bool {
+        self.state().kept_room > 0
     }
 
     /// The first who waits to send, for somebody who would receive from it
-    /// past the buffer: not past a gap.
+    /// directly; not past a selection that has won room and not sent yet.
     #[inline]
     pub(crate) fn claim_sender(&mut self) -> Option<NonNull<Node>> {
-        if self.has_gaps() {
+        if self.is_room_kept() {
             return None;
         }
         self.state_mut().senders.claim()
-    }
-
-    /// The first who waits to receive, for somebody who would send to it past
-    /// the buffer: not past a gap.
-    #[inline]
-    pub(crate) fn claim_receiver(&mut self) -> Option<NonNull<Node>> {
-        if self.has_gaps() {
-            return None;
-        }
-        self.state_mut().receivers.claim()
-    }
-
-    /// Takes the front of the buffer.
-    #[inline]
-    fn pop(&mut self) -> Option<T> {
-        let state = self.state_mut();
-        for gap in &mut state.gaps {
-            gap.behind = gap.behind.saturating_sub(1);
-        }
-        state.buffer.pop()
-    }
-
-    /// Keeps the next place in the buffer.
-    fn keep_room(&mut self) -> Deal {
-        let state = self.state_mut();
-        let number = state.next_gap;
-        state.next_gap = number.wrapping_add(1);
-        state.gaps.push(Gap {
-            number,
-            behind: state.buffer.len(),
-        });
-        Deal::Gap(number)
-    }
-
-    /// The gap is no more; how many messages were in front of it.
-    fn end_gap(&mut self, number: u32) -> Option<usize> {
-        let gaps = &mut self.state_mut().gaps;
-        let at = gaps.iter().position(|gap| gap.number == number)?;
-        Some(gaps.remove(at).behind)
     }
 
     /// The message that is received instead of this one: if others are kept
@@ -415,14 +354,15 @@ impl<'a, T> Guard<'a, T> {
             {
                 // SAFETY: claimed and not unparked yet.
                 let receiver = unsafe { node.as_ref() };
-                let Some((to, deal)) = receiver.place::<T>() else {
+                if !receiver.takes_now() {
                     self.state_mut().kept_messages += 1;
                     wakes.push(receiver, Deal::Promise);
                     continue;
-                };
-                let message = self.pop();
-                // SAFETY: the receiver's place is empty and waits.
-                unsafe { to.write(message.expect("one is available")) };
+                }
+                let message = self.state_mut().buffer.pop();
+                let message = message.expect("one is available");
+                // SAFETY: 1. claimed just now, at a channel of T, and it takes.
+                let deal = unsafe { receiver.give(message) };
                 wakes.push(receiver, deal);
             } else if self.has_room()
                 && !self.is_closed()
@@ -431,8 +371,8 @@ impl<'a, T> Guard<'a, T> {
                 // SAFETY: claimed and not unparked yet.
                 let sender = unsafe { node.as_ref() };
                 let Some(from) = sender.slot::<T>() else {
-                    let deal = self.keep_room();
-                    wakes.push(sender, deal);
+                    self.state_mut().kept_room += 1;
+                    wakes.push(sender, Deal::Promise);
                     continue;
                 };
                 // SAFETY: the sender's slot is full and waits.
@@ -465,55 +405,48 @@ impl<'a, T> Guard<'a, T> {
     }
 
     /// Keeps a message, or room for one, for a selection; if there is any.
-    pub(crate) fn keep(&mut self, side: Side) -> Option<Deal> {
+    pub(crate) fn keep(&mut self, side: Side) -> bool {
         match side {
-            Side::Send if self.has_room() => Some(self.keep_room()),
-            Side::Recv if self.available() > 0 => {
-                self.state_mut().kept_messages += 1;
-                Some(Deal::Promise)
-            }
-            _ => None,
+            Side::Send if self.has_room() => self.state_mut().kept_room += 1,
+            Side::Recv if self.available() > 0 => self.state_mut().kept_messages += 1,
+            _ => return false,
         }
+        true
     }
 
     /// A selection that won in the buffer has its message.
     pub(crate) fn take_kept(&mut self, wakes: &mut Wakes) -> Option<T> {
         let state = self.state_mut();
-        state.kept_messages = state.kept_messages.saturating_sub(1);
-        let message = self.pop();
-        self.match_up(wakes);
-        self.tell_watchers(wakes);
+        state.kept_messages -= 1;
+        let message = state.buffer.pop();
+        self.settle_all(wakes);
         message
     }
 
     /// A selection sends into the room it won. The message comes back if the
     /// channel was closed meanwhile.
-    pub(crate) fn fill(&mut self, gap: u32, message: T, wakes: &mut Wakes) -> Result<(), T> {
-        let Some(behind) = self.end_gap(gap) else {
+    pub(crate) fn put_kept(&mut self, message: T, wakes: &mut Wakes) -> Result<(), T> {
+        self.state_mut().kept_room -= 1;
+        if self.is_closed() {
             return Err(message);
-        };
-        let state = self.state_mut();
-        state.buffer.insert(behind, message);
-        // Those that came later are behind it.
-        for later in &mut state.gaps {
-            if later.number.wrapping_sub(gap) < u32::MAX / 2 {
-                later.behind += 1;
-            }
         }
-        self.match_up(wakes);
-        self.tell_watchers(wakes);
+        self.state_mut().buffer.push(message);
+        self.settle_all(wakes);
         Ok(())
     }
 
     /// A selection that won in the buffer draws back.
-    pub(crate) fn give_back_kept(&mut self, deal: Deal, wakes: &mut Wakes) {
-        match deal {
-            Deal::Gap(number) => drop(self.end_gap(number)),
-            _ => {
-                let state = self.state_mut();
-                state.kept_messages = state.kept_messages.saturating_sub(1);
-            }
+    pub(crate) fn give_back_kept(&mut self, side: Side, wakes: &mut Wakes) {
+        let state = self.state_mut();
+        match side {
+            Side::Send => state.kept_room -= 1,
+            Side::Recv => state.kept_messages -= 1,
         }
+        self.settle_all(wakes);
+    }
+
+    /// After a change of what is kept: those who wait, and those who watch.
+    pub(crate) fn settle_all(&mut self, wakes: &mut Wakes) {
         self.match_up(wakes);
         self.tell_watchers(wakes);
     }

@@ -2,16 +2,16 @@
 
 use crate::channel::Channel;
 use crate::part::meeting_of;
-use crate::waiter::{Deal, Room, Wakes};
+use crate::waiter::{Deal, Node, Room, Wakes};
 use crate::waiting::{Progress, Waiting};
 
 impl<T> Channel<T> {
     /// Completes a send; the message comes back if the channel is closed.
     pub(crate) fn finish_send(&self, deal: Deal, message: T) -> Result<(), T> {
         match deal {
-            Deal::Gap(gap) => {
+            Deal::Promise => {
                 let mut wakes = Wakes::none();
-                let put = self.lock().fill(gap, message, &mut wakes);
+                let put = self.lock().put_kept(message, &mut wakes);
                 wakes.wake();
                 put
             }
@@ -25,7 +25,7 @@ impl<T> Channel<T> {
                 unsafe { to.write(message) };
                 peer.deal.set(Deal::Done);
                 // SAFETY: 1. claimed for this selection, and paid here alone.
-                unsafe { peer.unpark() };
+                unsafe { Node::unpark(node) };
                 Ok(())
             }
             Deal::Meeting(raw) => {
@@ -40,14 +40,10 @@ impl<T> Channel<T> {
     }
 
     /// Completes a receive; none if the channel is closed and empty.
-    pub(crate) fn finish_recv(&self, deal: Deal, mut room: Room) -> Option<T> {
+    pub(crate) fn finish_recv(&self, deal: Deal, room: Room) -> Option<T> {
         match deal {
-            Deal::Message => {
-                let message = Room::slot::<T>(&raw mut room)?;
-                // SAFETY: the deal says that one lies there, and it is taken
-                // once.
-                Some(unsafe { message.read() })
-            }
+            // SAFETY: 1. the deal says that one lies there; it is taken once.
+            Deal::Message => Some(unsafe { room.take::<T>() }),
             Deal::Promise => {
                 let mut wakes = Wakes::none();
                 let message = self.lock().take_kept(&mut wakes);
@@ -62,7 +58,7 @@ impl<T> Channel<T> {
                 let message = unsafe { from.read() };
                 peer.deal.set(Deal::Done);
                 // SAFETY: 1. claimed for this selection, and paid here alone.
-                unsafe { peer.unpark() };
+                unsafe { Node::unpark(node) };
                 Some(message)
             }
             Deal::Meeting(raw) => {

@@ -276,7 +276,12 @@ impl<T> Sender<T> {
         }
         let waiting = Waiting::to_send(channel, msg);
         match waiting.try_now() {
-            Progress::Done => Ok(()),
+            Progress::Done => {
+                if channel.is_unbounded() {
+                    poll_point();
+                }
+                Ok(())
+            }
             Progress::Closed => Err(TrySendError::Disconnected(waiting.into_message())),
             _ => {
                 poll_point();
@@ -322,21 +327,33 @@ impl<T> Sender<T> {
     }
 
     /// Whether it holds no message.
+    ///
+    /// # Blocking
+    /// Never, but as [`len`](Self::len).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Whether it holds as many as it can; in a rendezvous always.
+    ///
+    /// # Blocking
+    /// Never, but as [`len`](Self::len).
     #[must_use]
     pub fn is_full(&self) -> bool {
+        poll_point();
         self.channel()
             .is_none_or(|channel| channel.len() >= channel.capacity())
     }
 
     /// How many messages it holds.
+    ///
+    /// # Blocking
+    /// Never; it may yield when it is called in a loop that keeps others of
+    /// its thread waiting for 100 ms.
     #[must_use]
     pub fn len(&self) -> usize {
+        poll_point();
         self.channel().map_or(0, Channel::len)
     }
 
@@ -370,8 +387,12 @@ impl<T> Sender<T> {
     }
 
     /// Whether sends must fail: closed, or no receiver is left.
+    ///
+    /// # Blocking
+    /// Never, but as [`len`](Self::len).
     #[must_use]
     pub fn is_closed(&self) -> bool {
+        poll_point();
         self.channel().is_some_and(Channel::is_closed)
     }
 
@@ -508,14 +529,21 @@ impl<T> Receiver<T> {
     }
 
     /// Whether it holds no message.
+    ///
+    /// # Blocking
+    /// Never, but as [`len`](Self::len).
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Whether it holds as many as it can; in a rendezvous always.
+    ///
+    /// # Blocking
+    /// Never, but as [`len`](Self::len).
     #[must_use]
     pub fn is_full(&self) -> bool {
+        poll_point();
         match &self.kind {
             Kind::Channel(shared) => shared.channel().len() >= shared.channel().capacity(),
             Kind::Clock(clock, _) => clock.is_due(),
@@ -524,8 +552,13 @@ impl<T> Receiver<T> {
     }
 
     /// How many messages it holds.
+    ///
+    /// # Blocking
+    /// Never; it may yield when it is called in a loop that keeps others of
+    /// its thread waiting for 100 ms.
     #[must_use]
     pub fn len(&self) -> usize {
+        poll_point();
         match &self.kind {
             Kind::Channel(shared) => shared.channel().len(),
             Kind::Clock(clock, _) => usize::from(clock.is_due()),
@@ -577,8 +610,12 @@ impl<T> Receiver<T> {
 
     /// Whether nothing more will be sent: closed, or no sender is left. What
     /// was sent before is still there.
+    ///
+    /// # Blocking
+    /// Never, but as [`len`](Self::len).
     #[must_use]
     pub fn is_closed(&self) -> bool {
+        poll_point();
         match &self.kind {
             Kind::Channel(shared) => shared.channel().is_closed(),
             _ => false,

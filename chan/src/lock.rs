@@ -8,7 +8,7 @@
 //! └──────────────────────────┴──────────┴───────────┴────────┘
 //! ```
 
-use crate::shim::{Acquire, AtomicU64, Relaxed, Release};
+use crate::shim::{AtomicU64, Relaxed, Release, SeqCst};
 #[cfg(not(raddle_model))]
 use crate::shim::{sleep_thread, spin_loop, yield_thread};
 
@@ -72,8 +72,10 @@ impl Word {
     /// One look without the lock; none while somebody holds it.
     #[inline]
     pub(crate) fn look(&self) -> Option<Look> {
-        // ORDER: Acquire pairs with `unlock`.
-        let seen = self.0.load(Acquire);
+        // ORDER: SeqCst, as the or in `lock`: who sends on one channel and then
+        // finds another empty must not be missed by who does it the other way
+        // round. On x86-64 it costs nothing.
+        let seen = self.0.load(SeqCst);
         (seen & LOCKED == 0).then_some(Look(seen))
     }
 
@@ -82,9 +84,10 @@ impl Word {
         // The checker cannot see through a loop that waits.
         #[cfg(raddle_model)]
         self.1.take();
-        // ORDER: Acquire pairs with `unlock`. An or, not an exchange: it
-        // needs no look before it, which would fetch the line twice.
-        if self.0.fetch_or(LOCKED, Acquire) & LOCKED != 0 {
+        // ORDER: SeqCst: Acquire pairs with `unlock`, the rest with `look`.
+        // An or, not an exchange: it needs no look before it, which would
+        // fetch the line twice.
+        if self.0.fetch_or(LOCKED, SeqCst) & LOCKED != 0 {
             self.lock_contended();
         }
         // ORDER: Relaxed: ours alone now (invariant 1).
@@ -122,8 +125,8 @@ impl Word {
             // ORDER: Relaxed: a look that leaves the line where it is; the or
             // decides.
             if self.0.load(Relaxed) & LOCKED == 0
-                // ORDER: Acquire: as in `lock`.
-                && self.0.fetch_or(LOCKED, Acquire) & LOCKED == 0
+                // ORDER: SeqCst: as in `lock`.
+                && self.0.fetch_or(LOCKED, SeqCst) & LOCKED == 0
             {
                 return;
             }

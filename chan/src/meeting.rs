@@ -1,6 +1,6 @@
 //! Two selections that have chosen one another: where the message passes.
 
-use crate::shim::{Mutex, MutexGuard, Reason, WOKEN, Wait, checkpoint};
+use crate::shim::{Mutex, MutexGuard, Reason, WOKEN, Wait};
 use std::sync::PoisonError;
 
 /// Where one of the two is.
@@ -49,10 +49,8 @@ impl Party {
 
 fn unpark(settled: Option<*const Wait>) {
     if let Some(wait) = settled {
-        // SAFETY: settled and not unparked: its owner waits for this.
-        let wait = unsafe { &*wait };
         // SAFETY: 1. `settle` won it for us, and this is the one unpark.
-        unsafe { wait.unpark() };
+        unsafe { Wait::unpark(wait) };
     }
 }
 
@@ -74,7 +72,6 @@ impl<T> Meeting<T> {
     /// Gives the message to the other, waiting for it. It comes back if the
     /// other drew back.
     pub(crate) fn send(&self, message: T) -> Result<(), T> {
-        checkpoint();
         let wait = Wait::new();
         let mut inner = self.lock();
         match inner.receiver {
@@ -94,7 +91,8 @@ impl<T> Meeting<T> {
         drop(inner);
         let leave = Leave(self, true);
         let _woken = wait.park(Reason::ChanSend, None);
-        drop(leave);
+        // Who settled the wait took the name away.
+        std::mem::forget(leave);
         let back = self.lock().message.take();
         back.map_or(Ok(()), Err)
     }
@@ -102,7 +100,6 @@ impl<T> Meeting<T> {
     /// Takes the message from the other, waiting for it; none if the other
     /// drew back.
     pub(crate) fn recv(&self) -> Option<T> {
-        checkpoint();
         let wait = Wait::new();
         let mut inner = self.lock();
         if let Some(message) = inner.message.take() {
@@ -119,7 +116,7 @@ impl<T> Meeting<T> {
         drop(inner);
         let leave = Leave(self, false);
         let _woken = wait.park(Reason::ChanReceive, None);
-        drop(leave);
+        std::mem::forget(leave);
         self.lock().message.take()
     }
 
@@ -138,31 +135,16 @@ impl<T> Meeting<T> {
     }
 }
 
-/// Takes the name of a waiter away, however its wait ends.
+/// Unwound by shutdown while it waited: takes the name of the waiter away,
+/// and the message back, which other threads may not be allowed to drop. The
+/// other goes on alone.
 struct Leave<'a, T>(&'a Meeting<T>, bool);
 
 impl<T> Drop for Leave<'_, T> {
     fn drop(&mut self) {
-        let mut inner = self.0.lock();
-        let mine = if self.1 {
-            &mut inner.sender
-        } else {
-            &mut inner.receiver
-        };
-        *mine = Party::Gone;
-        // Unwound by shutdown while it waited: the other goes on alone. The
-        // message, if it is still here, goes with the meeting.
-        let other = if self.1 {
-            &mut inner.receiver
-        } else {
-            &mut inner.sender
-        };
-        let settled = if std::thread::panicking() {
-            other.settle()
-        } else {
-            None
-        };
-        drop(inner);
-        unpark(settled);
+        let Self(meeting, is_sender) = *self;
+        let message = is_sender.then(|| meeting.lock().message.take());
+        meeting.draw_back(is_sender);
+        drop(message);
     }
 }

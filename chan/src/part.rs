@@ -5,7 +5,7 @@ use crate::lock::{CAN_RECV, CAN_SEND, Key, Word};
 use crate::meeting::Meeting;
 use crate::shim::{Wait, clock};
 use crate::waiter::{Deal, Node, Room, Wakes};
-use std::mem::ManuallyDrop;
+use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
@@ -119,13 +119,17 @@ impl<T> Guard<'_, T> {
         if goal == Goal::Know {
             return self.is_ready_for(side, None).then_some(Deal::Ready);
         }
-        if goal == Goal::Take
-            && side == Side::Recv
-            && let Some(to) = Room::slot::<T>(room)
-        {
-            // SAFETY: 1. it fits, and the room is empty.
-            return match unsafe { self.try_take(to, wakes) } {
-                Step::Done => Some(Deal::Message),
+        if goal == Goal::Take && side == Side::Recv {
+            let mut slot = MaybeUninit::<T>::uninit();
+            // SAFETY: 1. there is room.
+            return match unsafe { self.try_take(NonNull::from(&mut slot).cast(), wakes) } {
+                Step::Done => {
+                    // SAFETY: `Done` says that it is written.
+                    let message = unsafe { slot.assume_init() };
+                    // SAFETY: 1. it is ours.
+                    unsafe { Room::put(room, message) };
+                    Some(Deal::Message)
+                }
                 Step::Closed => Some(Deal::Closed),
                 Step::Pair(partner) => Some(meet::<T>(partner, wakes)),
                 Step::Wait => None,
@@ -134,12 +138,12 @@ impl<T> Guard<'_, T> {
         if side == Side::Send && self.is_closed() {
             return Some(Deal::Closed);
         }
-        if let Some(deal) = self.keep(side) {
-            self.match_up(wakes);
-            return Some(deal);
+        if self.keep(side) {
+            self.settle_all(wakes);
+            return Some(Deal::Promise);
         }
         let partner = match side {
-            Side::Send => self.claim_receiver(),
+            Side::Send => self.queue(Side::Recv).claim(),
             Side::Recv => self.claim_sender(),
         };
         if let Some(node) = partner {
@@ -249,9 +253,9 @@ impl<T> Part for Channel<T> {
 
     fn give_back(&self, side: Side, deal: Deal) {
         match deal {
-            Deal::Promise | Deal::Gap(_) => {
+            Deal::Promise => {
                 let mut wakes = Wakes::none();
-                self.lock().give_back_kept(deal, &mut wakes);
+                self.lock().give_back_kept(side, &mut wakes);
                 wakes.wake();
             }
             Deal::Peer(node) => {
@@ -259,7 +263,7 @@ impl<T> Part for Channel<T> {
                 let peer = unsafe { node.as_ref() };
                 peer.deal.set(Deal::Retry);
                 // SAFETY: 1. claimed for this selection, and paid here alone.
-                unsafe { peer.unpark() };
+                unsafe { Node::unpark(node) };
             }
             Deal::Meeting(raw) => {
                 // SAFETY: 1. made at this channel; it is used up here.

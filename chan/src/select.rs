@@ -100,6 +100,8 @@ pub(crate) struct Selection<'s, 'a> {
     enlisted: Cell<usize>,
     /// How often it began in vain.
     rounds: Cell<u32>,
+    /// The park ends in time by a case's own time, not by the deadline.
+    waits_for_case: Cell<bool>,
 }
 
 impl<'s, 'a> Selection<'s, 'a> {
@@ -120,6 +122,7 @@ impl<'s, 'a> Selection<'s, 'a> {
             wait: UnsafeCell::new(MaybeUninit::uninit()),
             enlisted: Cell::new(0),
             rounds: Cell::new(0),
+            waits_for_case: Cell::new(false),
         }
     }
 
@@ -195,10 +198,8 @@ impl<'s, 'a> Selection<'s, 'a> {
 
     #[cold]
     fn try_ready_of_many(&self) -> Tried<'a> {
-        let count = self.cases.len();
-        let first = if self.is_biased { 0 } else { random(count) };
         let mut stamps = Some(0_u128);
-        for index in (first..count).chain(0..first) {
+        for index in self.order() {
             let case = self.cases[index];
             let Some(part) = case.part else { continue };
             let seen = part.seen(case.side);
@@ -212,6 +213,17 @@ impl<'s, 'a> Selection<'s, 'a> {
             }
         }
         stamps.map_or(Tried::Unsteady, Tried::None)
+    }
+
+    /// In what order to try the cases: as they come, or shuffled.
+    fn order(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.cases.len()).collect();
+        if !self.is_biased {
+            for last in (1..order.len()).rev() {
+                order.swap(last, random(last + 1));
+            }
+        }
+        order
     }
 
     /// The sum of all stamps, if no case may be ready.
@@ -235,11 +247,10 @@ impl<'s, 'a> Selection<'s, 'a> {
     #[inline(never)]
     fn with_all_locked<R>(&self, none: impl FnOnce(&mut Wakes) -> R) -> Result<Won<'a>, R> {
         let mut wakes = Wakes::none();
+        let order = self.order();
         let locks = Locks::of(self.cases);
-        let count = self.cases.len();
-        let first = if self.is_biased { 0 } else { random(count) };
         let mut found = None;
-        for index in (first..count).chain(0..first) {
+        for index in order {
             let case = self.cases[index];
             let Some(part) = case.part else { continue };
             let mut room = Room::new();
@@ -262,11 +273,12 @@ impl<'s, 'a> Selection<'s, 'a> {
     /// it is inlined.
     #[inline(never)]
     pub(crate) fn begin(&self) -> Progress<'a> {
+        if self.until == Until::Now {
+            // It does not wait, so its caller may hold a lock.
+            return self.late();
+        }
         checkpoint();
         loop {
-            if self.until == Until::Now {
-                return self.late();
-            }
             if let Tried::Won(won) = self.try_ready() {
                 return Progress::Won(won);
             }
@@ -293,10 +305,17 @@ impl<'s, 'a> Selection<'s, 'a> {
 
     /// A node for case `index`, not in any queue yet.
     fn prepare(&self, index: usize) -> &Node {
+        let node = self.nodes[index].0.get().cast::<Node>();
         // SAFETY: not in use: it is not counted as enlisted.
-        let node = unsafe { &mut *self.nodes[index].0.get() }.write(Node::new());
+        unsafe { node.write(Node::new()) };
+        // SAFETY: written just now.
+        let node = unsafe { &*node };
         let takes = self.goal == Goal::Take;
-        node.prepare_case(self.wait(), u32::try_from(index).unwrap_or(0), takes);
+        node.prepare_case(
+            self.wait.get().cast(),
+            u32::try_from(index).unwrap_or(0),
+            takes,
+        );
         node
     }
 
@@ -304,7 +323,7 @@ impl<'s, 'a> Selection<'s, 'a> {
     /// again.
     fn enlist(&self) -> Option<Progress<'a>> {
         // SAFETY: not in use: no node is enlisted.
-        unsafe { &mut *self.wait.get() }.write(Wait::new());
+        unsafe { self.wait.get().cast::<Wait>().write(Wait::new()) };
         if self.rounds.get() >= TRIES {
             return Some(self.enlist_all_locked());
         }
@@ -386,10 +405,12 @@ impl<'s, 'a> Selection<'s, 'a> {
     }
 
     fn park_in_time(&self) -> u32 {
+        let due = self.due();
         let deadline = match self.until {
-            Until::Then(deadline) => deadline.min(self.due()),
-            _ => self.due(),
+            Until::Then(deadline) => deadline.min(due),
+            _ => due,
         };
+        self.waits_for_case.set(deadline == due);
         self.wait().park(Reason::Select, Some(deadline))
     }
 
@@ -403,10 +424,10 @@ impl<'s, 'a> Selection<'s, 'a> {
             return Progress::Won(self.won(index, deal, room));
         }
         self.withdraw(usize::MAX);
-        match self.until {
-            // It was the deadline and not a case's own time.
-            Until::Then(deadline) if deadline <= self.due() => self.late(),
-            _ => self.begin(),
+        if self.waits_for_case.get() {
+            self.begin()
+        } else {
+            self.late()
         }
     }
 

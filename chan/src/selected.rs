@@ -126,9 +126,11 @@ impl<'a> Select<'a> {
         let selection = Selection::new(&self.cases, &self.nodes, self.is_biased, goal, until);
         let mut won = selection.run();
         drop(selection);
-        match &mut won {
-            Some(won) => won.index = self.numbers[won.index],
-            None => poll_point(),
+        if let Some(won) = &mut won {
+            won.index = self.numbers[won.index];
+        }
+        if won.is_none() || until == Until::Now {
+            poll_point();
         }
         won
     }
@@ -403,9 +405,8 @@ pub(crate) mod calls {
     ) -> Option<SelectedOperation<'_>> {
         let selection = Selection::new(&cases, &[], biased, Goal::Take, Until::Now);
         let won = selection.try_now();
-        if won.is_none() {
-            poll_point();
-        }
+        // Also when it was taken: a send into a channel without a limit is.
+        poll_point();
         won.map(SelectedOperation)
     }
 

@@ -65,4 +65,4 @@ mod origin {
 #[allow(unused_imports, reason = "a model build compiles a part of the rooms")]
 pub(crate) use origin::*;
 #[allow(unused_imports, reason = "a model build compiles a part of the rooms")]
-pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};
+pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release, SeqCst};

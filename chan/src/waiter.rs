@@ -20,10 +20,8 @@ pub(crate) enum Deal {
     Retry,
     /// To a selection that takes: the message lies in the node's room.
     Message,
-    /// To a selection: a message in the buffer is kept.
+    /// To a selection: a message in the buffer, or room there, is kept.
     Promise,
-    /// To a selection: a place in the buffer is kept. Its number.
-    Gap(u32),
     /// To a selection: the partner is parked until it is completed. Its node.
     Peer(NonNull<Node>),
     /// To a selection: the partner is one too. An `Arc` of their meeting.
@@ -34,8 +32,9 @@ pub(crate) enum Deal {
     Ready,
 }
 
-/// Room for a small message that a selection receives in the same breath as
-/// it is chosen: so its sender need not wait for it.
+/// Room for the message of a selection that receives in the same breath as it
+/// is chosen: so its sender need not wait for it. A large message lies in a
+/// box.
 #[derive(Clone, Copy)]
 pub(crate) struct Room {
     /// Written and read as a message, by address alone.
@@ -50,18 +49,34 @@ impl Room {
         }
     }
 
-    #[inline]
-    pub(crate) const fn fits<T>() -> bool {
+    const fn fits<T>() -> bool {
         size_of::<T>() <= size_of::<Self>() && align_of::<T>() <= align_of::<Self>()
     }
 
-    /// The place of a message in it, which fits.
+    /// # Safety
+    /// 1. It is the caller's to write.
     #[inline]
-    pub(crate) fn slot<T>(room: *mut Self) -> Option<NonNull<T>> {
+    pub(crate) unsafe fn put<T>(room: *mut Self, message: T) {
         if Self::fits::<T>() {
-            NonNull::new(room.cast())
+            // SAFETY: 1. and it fits.
+            unsafe { room.cast::<T>().write(message) };
         } else {
-            None
+            // SAFETY: 1. and a pointer fits.
+            unsafe { room.cast::<Box<T>>().write(Box::new(message)) };
+        }
+    }
+
+    /// # Safety
+    /// 1. A message of this type was put there, and is not taken again.
+    #[inline]
+    pub(crate) unsafe fn take<T>(mut self) -> T {
+        let room = &raw mut self;
+        if Self::fits::<T>() {
+            // SAFETY: 1.
+            unsafe { room.cast::<T>().read() }
+        } else {
+            // SAFETY: 1.
+            *unsafe { room.cast::<Box<T>>().read() }
         }
     }
 }
@@ -119,14 +134,14 @@ impl Node {
 
     /// For a plain waiter, whose message lies, or will lie, at `slot`.
     #[inline]
-    pub(crate) fn prepare(&self, wait: &Wait, slot: *mut ()) {
+    pub(crate) fn prepare(&self, wait: *const Wait, slot: *mut ()) {
         self.wait.set(wait);
         self.slot.set(slot);
         self.deal.set(Deal::Open);
     }
 
     /// For case number `case` of a selection.
-    pub(crate) fn prepare_case(&self, wait: &Wait, case: u32, takes: bool) {
+    pub(crate) fn prepare_case(&self, wait: *const Wait, case: u32, takes: bool) {
         self.wait.set(wait);
         self.case.set(case);
         self.takes.set(takes);
@@ -139,17 +154,32 @@ impl Node {
         NonNull::new(self.slot.get().cast())
     }
 
-    /// Where a receiver that waits wants its message, and what to tell it
-    /// then; none in a selection that receives later.
+    /// Whether this receiver, once claimed, has its message with `give`: not
+    /// so a selection that completes its receive later.
     #[inline]
-    pub(crate) fn place<T>(&self) -> Option<(NonNull<T>, Deal)> {
-        if let Some(slot) = self.slot() {
-            return Some((slot, Deal::Done));
+    pub(crate) fn takes_now(&self) -> bool {
+        !self.slot.get().is_null() || self.takes.get()
+    }
+
+    /// Gives a receiver its message; the deal to tell it.
+    ///
+    /// # Safety
+    /// 1. The node of a receiver at a channel of `T`, claimed and not given
+    ///    anything yet, of which `takes_now` holds.
+    #[inline]
+    pub(crate) unsafe fn give<T>(&self, message: T) -> Deal {
+        match self.slot::<T>() {
+            Some(slot) => {
+                // SAFETY: 1. its slot is empty and waits.
+                unsafe { slot.write(message) };
+                Deal::Done
+            }
+            None => {
+                // SAFETY: 1. 1. and its room is empty and waits.
+                unsafe { Room::put(self.room.get(), message) };
+                Deal::Message
+            }
         }
-        if !self.takes.get() {
-            return None;
-        }
-        Room::slot(self.room.get()).map(|room| (room, Deal::Message))
     }
 
     /// What lies in its room.
@@ -175,11 +205,12 @@ impl Node {
     /// # Safety
     /// 1. The caller settled it, and calls this once.
     #[inline]
-    pub(crate) unsafe fn unpark(&self) {
-        // SAFETY: 1. settled and not unparked yet.
-        let wait = unsafe { self.wait() };
+    pub(crate) unsafe fn unpark(this: NonNull<Self>) {
+        // SAFETY: 1. settled and not unparked yet, up to the next line. No
+        // reference to it is held longer.
+        let wait = unsafe { (*this.as_ptr()).wait.get() };
         // SAFETY: 1.
-        unsafe { wait.unpark() };
+        unsafe { Wait::unpark(wait) };
     }
 
     /// What its wait ends with when this node's case comes true.
@@ -332,13 +363,13 @@ impl Wakes {
     /// Unparks them in order; not under a lock.
     #[inline]
     pub(crate) fn wake(self) {
-        let mut at = self.first;
-        // SAFETY: claimed and not unparked yet.
-        while let Some(node) = unsafe { at.as_ref() } {
-            // Read first: once unparked it may be gone.
-            at = node.next.get();
+        let mut at = NonNull::new(self.first.cast_mut());
+        while let Some(node) = at {
+            // SAFETY: claimed and not unparked yet. Read first: once unparked
+            // it may be gone.
+            at = NonNull::new(unsafe { node.as_ref() }.next.get().cast_mut());
             // SAFETY: 1. claimed by who pushed it; each is unparked once.
-            unsafe { node.unpark() };
+            unsafe { Node::unpark(node) };
         }
     }
 }

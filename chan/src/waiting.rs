@@ -162,13 +162,18 @@ impl<'a, T> Waiting<'a, T> {
         }
     }
 
-    /// The node and the wait, made now.
+    /// The node and the wait, made now. Both are reached by raw pointers into
+    /// their cells, from here and from the queues alike.
     #[inline]
     fn prepare(&self) -> &Node {
+        let wait = self.wait.get().cast::<Wait>();
         // SAFETY: not in use: it stands in no queue.
-        let wait = unsafe { &mut *self.wait.get() }.write(Wait::new());
+        unsafe { wait.write(Wait::new()) };
+        let node = self.node.get().cast::<Node>();
         // SAFETY: as above.
-        let node = unsafe { &mut *self.node.get() }.write(Node::new());
+        unsafe { node.write(Node::new()) };
+        // SAFETY: written just now.
+        let node = unsafe { &*node };
         node.prepare(wait, self.slot().as_ptr().cast());
         node
     }

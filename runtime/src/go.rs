@@ -160,10 +160,15 @@ impl<T> JoinHandle<T> {
     /// Whether the result is there: `join` would not wait.
     ///
     /// # Blocking
-    /// Never.
+    /// Never; a call that says no may yield when it is made in a loop that
+    /// keeps others of its thread waiting for 100 ms.
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.join.is_finished()
+        let is_finished = self.join.is_finished();
+        if !is_finished {
+            scheduler::poll_point();
+        }
+        is_finished
     }
 
     /// The goroutine: its id and name, and a way to unpark it.
@@ -365,7 +370,7 @@ impl ScopeData {
         // ORDER: AcqRel: all that the goroutine did is seen by who waits.
         if self.running.fetch_sub(1, AcqRel) == 1 && self.end.settle(WOKEN) {
             // SAFETY: 1. settled here, once; invariant 1 keeps it until then.
-            unsafe { self.end.unpark() };
+            unsafe { Wait::unpark(&raw const self.end) };
         }
     }
 

@@ -88,7 +88,7 @@ impl Half {
             drop(waiters);
             if is_ours {
                 // SAFETY: 1. settled just now.
-                unsafe { wait.unpark() };
+                unsafe { Wait::unpark(wait) };
                 woken += 1;
             }
         }

@@ -167,7 +167,7 @@ unsafe fn run_frame<F: FnOnce() -> T, T>(frame: NonNull<()>) {
     }
     if this.wait.settle(WOKEN) {
         // SAFETY: 1. settled here, once; the frame is not used after.
-        unsafe { this.wait.unpark() };
+        unsafe { Wait::unpark(&raw const this.wait) };
     }
 }
 

@@ -416,6 +416,12 @@ pub(crate) fn may_raise() -> bool {
             && header.scheduler().has_been_doomed_long()
 }
 
+/// Whether the calling goroutine may be in the middle of a panic of its own:
+/// the thread's count may be another's.
+pub(crate) fn is_unwinding(header: &Header) -> bool {
+    thread::panicking() && here().is_some_and(|here| may_be_unwinding(here, header))
+}
+
 fn may_be_unwinding(here: Here, header: &Header) -> bool {
     header.has(RAISED) || here.own().panics_parked.get() == 0
 }

@@ -173,9 +173,11 @@ impl Wait {
     /// # Safety
     /// 1. The caller won `settle`, and calls this once. The wait may be gone
     ///    when this returns.
-    pub unsafe fn unpark(&self) {
-        self.is_used();
-        self.parker.identity().wake();
+    pub unsafe fn unpark(this: *const Self) {
+        // SAFETY: 1. it waits for this call.
+        let this = unsafe { &*this };
+        this.is_used();
+        this.parker.identity().wake();
     }
 
     /// Whether somebody has settled it.
@@ -254,7 +256,7 @@ mod models {
             }
             then();
             // SAFETY: 1. just settled, and woken once.
-            unsafe { wait.unpark() };
+            unsafe { Wait::unpark(wait) };
             true
         }
 

@@ -79,8 +79,10 @@ impl Parker {
             None => {
                 let identity = (self.0 & !THREAD) as *const ThreadIdentity;
                 // SAFETY: the thread waits for this call, so its identity is
-                // alive up to the store in `wake`.
-                unsafe { &*identity }.wake();
+                // alive up to the ring.
+                let known = unsafe { &*identity }.known.clone();
+                known.wait.ring();
+                known.thread.unpark();
             }
         }
     }
@@ -132,8 +134,11 @@ impl Wait {
     /// # Safety
     /// 1. The caller won `settle`, and calls this once. The wait may be gone
     ///    when this returns.
-    pub unsafe fn unpark(&self) {
-        self.parker.unpark();
+    pub unsafe fn unpark(this: *const Self) {
+        // SAFETY: 1. it waits for this call. No reference to it is held
+        // longer than this read.
+        let parker = unsafe { (*this).parker };
+        parker.unpark();
     }
 
     /// Whether somebody has settled it.
@@ -443,14 +448,6 @@ impl ThreadIdentity {
 
     pub(crate) fn name(&self) -> Option<&str> {
         self.known.thread.name()
-    }
-
-    /// The one wake of a wait.
-    fn wake(&self) {
-        // Once it has rung the thread may be gone, and this with it.
-        let thread = self.known.thread.clone();
-        self.known.wait.ring();
-        thread.unpark();
     }
 
     /// Blocks the thread until its wake; `false`: the deadline came first.

@@ -543,8 +543,9 @@ pub fn poll_point() {
 #[cold]
 #[inline(never)]
 fn yield_urgently() {
-    if thread::panicking() {
-        return;
+    // In the middle of a panic its destructors should not be kept.
+    let header = machine::current_header();
+    if !machine::is_unwinding(header) {
+        leave_turn(header);
     }
-    leave_turn(machine::current_header());
 }

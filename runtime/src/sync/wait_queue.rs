@@ -152,7 +152,7 @@ impl Woken {
             self.first = NonNull::new(node.next.get().cast_mut());
             // SAFETY: 1. who took it out settled it, and this is the only
             // wake.
-            unsafe { node.wait.unpark() };
+            unsafe { Wait::unpark(&raw const node.wait) };
         }
     }
 }
