@@ -85,6 +85,10 @@ mod surface {
 #[cfg(not(raddle_model))]
 pub use surface::*;
 
+// The programs of the guide, compiled and run by `cargo test --doc`.
+#[cfg(doctest)]
+mod guide;
+
 /// What the macros expand to.
 #[cfg(not(raddle_model))]
 #[doc(hidden)]

@@ -1,0 +1,24 @@
+//! The guide's chapters, so that their programs are tested as documentation.
+
+macro_rules! chapters {
+    ($($name:ident $path:literal)*) => {
+        $(#[doc = include_str!(concat!("../../", $path))] mod $name {})*
+    };
+}
+
+chapters! {
+    readme "README.md"
+    soundness "docs/soundness.md"
+    concurrency "docs/guide/concurrency.md"
+    goroutines "docs/guide/goroutines.md"
+    lifetime "docs/guide/lifetime.md"
+    wait_group "docs/guide/wait-group.md"
+    channels "docs/guide/channels.md"
+    deadlock "docs/guide/deadlock.md"
+    buffered "docs/guide/buffered.md"
+    select "docs/guide/select.md"
+    memory "docs/guide/memory.md"
+    bounded "docs/guide/bounded.md"
+    pitfalls "docs/guide/pitfalls.md"
+    checklist "docs/guide/checklist.md"
+}
