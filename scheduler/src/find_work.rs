@@ -42,6 +42,12 @@ const SPIN: u64 = 20_000;
 const SLICE: u64 = 10_000_000;
 /// A thief leaves the next slot to its owner for this long, in nanoseconds.
 const NEXT_SLOT_GRACE: u64 = 3_000;
+/// A thief watches another machine's turns for this long, in nanoseconds.
+const PACE_WATCHED: u64 = 2_000;
+/// Begun goroutines are taken from a machine whose turns take so long,
+const TURN_WORTH_IT: u64 = 400;
+/// or where the last in line waits so long for its turn.
+const LINE_WORTH_IT: u64 = 10_000;
 
 /// Something to run, or none. The machine has a permit.
 #[inline]
@@ -387,6 +393,7 @@ fn search(here: Here) -> Option<Runnable> {
         own.is_searching.set(true);
     }
     let mut suspicion = None;
+    let mut pace = None;
     let begin = clock::now();
     // Out of a call that blocked come others like it: they bring their work
     // with them, and need the processor.
@@ -394,7 +401,7 @@ fn search(here: Here) -> Option<Runnable> {
     loop {
         let now = clock::now();
         let is_last = now - begin >= spin;
-        if let Some(runnable) = one_round(here, now, is_last, &mut suspicion) {
+        if let Some(runnable) = one_round(here, now, is_last, &mut suspicion, &mut pace) {
             return Some(runnable);
         }
         if !here.inbox.is_empty() || !scheduler.injector.is_empty() {
@@ -413,15 +420,60 @@ fn search(here: Here) -> Option<Runnable> {
 /// A machine that has unstarted goroutines, and since when we know.
 type Suspicion = Option<(usize, u64)>;
 
+/// Another machine's pace: its tick at a time.
+#[derive(Clone, Copy)]
+struct Pace {
+    machine: usize,
+    tick: u64,
+    at: u64,
+}
+
+impl Pace {
+    /// Whether it is worth its while to take begun goroutines from `victim`.
+    ///
+    /// Goroutines that take turns of less than a few hundred nanoseconds talk
+    /// to one another: on two machines each turn costs more, as the lines of
+    /// channels and stacks go to and fro, than the second processor brings.
+    /// So a thief watches the victim's pace first, and leaves a short line of
+    /// short turns alone.
+    fn is_worth_it(seen: &mut Option<Pace>, victim: &Machine, now: u64) -> bool {
+        let tick = victim.tick();
+        let first = match *seen {
+            Some(first) if first.machine == victim.number => first,
+            _ => {
+                *seen = Some(Pace {
+                    machine: victim.number,
+                    tick,
+                    at: now,
+                });
+                return false;
+            }
+        };
+        let took = now - first.at;
+        if took < PACE_WATCHED {
+            return false;
+        }
+        // A tick as it begins and one as it ends.
+        let turns = tick.wrapping_sub(first.tick) / 2;
+        turns == 0
+            || took / turns >= TURN_WORTH_IT
+            || took / turns * victim.offered.started() as u64 >= LINE_WORTH_IT
+    }
+}
+
 fn one_round(
     here: Here,
     now: u64,
     is_last: bool,
     suspicion: &mut Suspicion,
+    pace: &mut Option<Pace>,
 ) -> Option<Runnable> {
     let mut suspect = None;
     for victim in others(&here) {
-        if let Some(runnable) = steal_started(here, victim) {
+        if victim.offered.started() > 0
+            && Pace::is_worth_it(pace, victim, now)
+            && let Some(runnable) = steal_started(here, victim)
+        {
             return Some(runnable);
         }
         let len = victim.offered.fresh();
