@@ -2,7 +2,6 @@
 #![allow(unsafe_code, reason = "migrating is a promise about thread-locals")]
 
 mod channels;
-#[cfg(feature = "mutex")]
 mod locks;
 mod patterns;
 
@@ -59,7 +58,6 @@ fn main() -> ExitCode {
     let workloads = [
         WORKLOADS,
         channels::WORKLOADS,
-        #[cfg(feature = "mutex")]
         locks::WORKLOADS,
         patterns::WORKLOADS,
     ];
