@@ -2,6 +2,7 @@
 
 use crate::channel::{BY_CALL, Channel, Side};
 use crate::clocks::{Clock, wait_until};
+use crate::dial::Dial;
 use crate::error::{
     RecvError, RecvTimeoutError, SendError, SendTimeoutError, TryRecvError, TrySendError,
 };
@@ -66,6 +67,8 @@ enum Kind<T> {
     Channel(Shared<T, RECEIVERS>),
     /// `after`, `at`, `tick`; `T` is `Instant`, as the function proves.
     Clock(Arc<Clock>, fn(Instant) -> T),
+    /// Of a `Timer`; as above.
+    Dial(Arc<Dial>, fn(Instant) -> T),
     Never,
 }
 
@@ -216,6 +219,47 @@ pub const fn never<T>() -> Receiver<T> {
 #[must_use]
 pub const fn never_sender<T>() -> Sender<T> {
     Sender { channel: None }
+}
+
+/// A channel that time fills, at moments that can be changed: what timers and
+/// tickers of the crate above are. Nothing is kept in it for a receiver.
+pub struct Timer {
+    dial: Arc<Dial>,
+    receiver: Receiver<Instant>,
+}
+
+/// The last moment: a timer set to it is set.
+const LAST: u64 = NEVER - 1;
+
+impl Timer {
+    /// A message at `next`, in nanoseconds of the scheduler's clock, and one
+    /// each `period`, not 0, from then on.
+    #[must_use]
+    pub fn new(next: u64, period: Option<u64>) -> Self {
+        let dial = Arc::new(Dial::new(next.min(LAST), period));
+        let kind = Kind::Dial(dial.clone(), |instant| instant);
+        Self {
+            dial,
+            receiver: Receiver { kind },
+        }
+    }
+
+    /// As made anew. Whether a message was there, or was to come.
+    pub fn set(&self, next: u64, period: Option<u64>) -> bool {
+        self.dial.set(next.min(LAST), period)
+    }
+
+    /// No message comes, also none that is there. Whether there was, or would
+    /// have been, one more.
+    pub fn stop(&self) -> bool {
+        self.dial.stop()
+    }
+
+    /// Where the messages come out.
+    #[must_use]
+    pub fn receiver(&self) -> &Receiver<Instant> {
+        &self.receiver
+    }
 }
 
 /// Has no values: messages of channels that only ever disconnect.
@@ -472,6 +516,10 @@ impl<T> Receiver<T> {
                 .take()
                 .map(|due| convert(clock.message(due)))
                 .ok_or(TryRecvError::Empty),
+            Kind::Dial(dial, convert) => dial
+                .take()
+                .map(|due| convert(clock::instant(due)))
+                .ok_or(TryRecvError::Empty),
             Kind::Never => Err(TryRecvError::Empty),
         };
         if let Err(TryRecvError::Empty) = tried {
@@ -517,6 +565,10 @@ impl<T> Receiver<T> {
                 .recv(deadline)
                 .map(*convert)
                 .ok_or(RecvTimeoutError::Timeout),
+            Kind::Dial(dial, convert) => dial
+                .recv(deadline)
+                .map(|due| convert(clock::instant(due)))
+                .ok_or(RecvTimeoutError::Timeout),
             Kind::Never if deadline == NEVER => {
                 nobody_gives();
                 Err(RecvTimeoutError::Timeout)
@@ -547,7 +599,7 @@ impl<T> Receiver<T> {
         match &self.kind {
             Kind::Channel(shared) => shared.channel().len() >= shared.channel().capacity(),
             Kind::Clock(clock, _) => clock.is_due(),
-            Kind::Never => true,
+            Kind::Dial(..) | Kind::Never => true,
         }
     }
 
@@ -562,7 +614,7 @@ impl<T> Receiver<T> {
         match &self.kind {
             Kind::Channel(shared) => shared.channel().len(),
             Kind::Clock(clock, _) => usize::from(clock.is_due()),
-            Kind::Never => 0,
+            Kind::Dial(..) | Kind::Never => 0,
         }
     }
 
@@ -572,7 +624,7 @@ impl<T> Receiver<T> {
         match &self.kind {
             Kind::Channel(shared) => shared.channel().limit(),
             Kind::Clock(..) => Some(1),
-            Kind::Never => Some(0),
+            Kind::Dial(..) | Kind::Never => Some(0),
         }
     }
 
@@ -603,6 +655,7 @@ impl<T> Receiver<T> {
                 std::ptr::eq(mine.channel(), theirs.channel())
             }
             (Kind::Clock(mine, _), Kind::Clock(theirs, _)) => Arc::ptr_eq(mine, theirs),
+            (Kind::Dial(mine, _), Kind::Dial(theirs, _)) => Arc::ptr_eq(mine, theirs),
             (Kind::Never, Kind::Never) => true,
             _ => false,
         }
@@ -627,6 +680,7 @@ impl<T> Receiver<T> {
         match &self.kind {
             Kind::Channel(shared) => Some(shared.channel()),
             Kind::Clock(clock, _) => Some(&**clock),
+            Kind::Dial(dial, _) => Some(&**dial),
             Kind::Never => None,
         }
     }
@@ -642,6 +696,7 @@ impl<T> Receiver<T> {
         match (&self.kind, deal) {
             (Kind::Channel(shared), _) => shared.channel().finish_recv(deal, room),
             (Kind::Clock(clock, convert), Deal::Time(due)) => Some(convert(clock.message(due))),
+            (Kind::Dial(_, convert), Deal::Time(due)) => Some(convert(clock::instant(due))),
             _ => None,
         }
     }
@@ -673,6 +728,7 @@ impl<T> Clone for Receiver<T> {
         let kind = match &self.kind {
             Kind::Channel(shared) => Kind::Channel(shared.clone()),
             Kind::Clock(clock, convert) => Kind::Clock(clock.clone(), *convert),
+            Kind::Dial(dial, convert) => Kind::Dial(dial.clone(), *convert),
             Kind::Never => Kind::Never,
         };
         Self { kind }

@@ -18,7 +18,7 @@
 //! ```
 //!
 //! ```text
-//! go_chan selected → ends → clocks shared select → complete → part meeting
+//! go_chan selected → ends → clocks dial shared select → complete → part meeting
 //!   → waiting → channel → lock buffer waiter → shim
 //! ```
 //!
@@ -28,7 +28,7 @@
 //! | `go_chan` | both ends in one value |
 //! | `selected` | `Select`, `SelectedOperation` |
 //! | `select_macro`, `select_handle` | `select!`: syntax; what may stand for a handle |
-//! | `clocks` | channels that time fills |
+//! | `clocks`, `dial` | channels that time fills; one that can be set anew |
 //! | `select` | many cases, one winner |
 //! | `part` | a channel as a selection sees it |
 //! | `complete`, `meeting` | the end of an operation that was won; two selections that have chosen one another |
@@ -49,6 +49,8 @@ mod buffer;
 mod channel;
 #[allow(unsafe_code)]
 mod complete;
+#[allow(unsafe_code)]
+mod dial;
 mod lock;
 #[allow(unsafe_code)]
 mod meeting;
@@ -103,10 +105,11 @@ mod surface {
 #[cfg(not(raddle_model))]
 pub use surface::*;
 
-/// What the macros expand to.
+/// What the macros expand to, and what the crate above builds on.
 #[cfg(not(raddle_model))]
 #[doc(hidden)]
 pub mod __private {
+    pub use crate::ends::Timer;
     pub use crate::select::Case;
     pub use crate::select_handle::{OptionReceiver, OptionSender, RecvCase, SendCase};
     pub use crate::selected::SelectedOperation;

@@ -2,6 +2,7 @@
 //! threads, on the code that programs run.
 
 use crate::channel::{BY_CALL, Channel, Side};
+use crate::dial::Dial;
 use crate::part::Goal;
 use crate::select::{Case, NodeSlot, Selection, Until, Won};
 use crate::shim::clock;
@@ -338,6 +339,88 @@ fn a_watcher_is_told() {
             drop(selection);
             assert_eq!(try_recv(&channel), Some(7));
             assert_eq!(sender.join().unwrap(), Ok(()));
+        });
+    }
+}
+
+const STOPPED: u64 = u64::MAX;
+
+/// Who waits at a dial that was stopped sees it set, and set again: of two
+/// settings one is received, and the other is taken back or is left.
+#[test]
+fn a_setting_is_not_slept_over() {
+    model(|| {
+        let dial = Arc::new(Dial::new(STOPPED, None));
+        let receiver = spawn({
+            let dial = dial.clone();
+            move || dial.recv(STOPPED)
+        });
+        assert!(!dial.set(clock::now(), None), "it was stopped");
+        let taken_back = dial.set(clock::now(), None);
+        assert_eq!(receiver.join().unwrap(), Some(clock::now()));
+        assert_eq!(dial.take().is_none(), taken_back);
+    });
+}
+
+/// Two who wait, and a stop: each message goes to one of them, or is taken
+/// back.
+#[test]
+fn a_message_of_a_dial_goes_to_one() {
+    model(|| {
+        let dial = Arc::new(Dial::new(STOPPED, None));
+        let receiver = spawn({
+            let dial = dial.clone();
+            move || dial.recv(STOPPED).is_some()
+        });
+        let hurried = spawn({
+            let dial = dial.clone();
+            move || dial.take().is_some()
+        });
+        dial.set(clock::now(), None);
+        let taken_back = dial.stop();
+        let hurried = hurried.join().unwrap();
+        if taken_back || hurried {
+            // Nothing is left for who waits.
+            assert!(!(taken_back && hurried));
+            dial.set(clock::now(), None);
+        }
+        assert!(receiver.join().unwrap());
+        assert_eq!(dial.take(), None);
+    });
+}
+
+/// A selection that waits at a dial and a channel, while both come true: it
+/// takes one, and the other is left.
+#[test]
+fn a_selection_sees_a_setting() {
+    for goal in [Goal::Start, Goal::Take, Goal::Know] {
+        model(move || {
+            let both = Arc::new((Dial::new(STOPPED, None), Channel::new(Some(1))));
+            let sets = spawn({
+                let both = both.clone();
+                move || both.0.set(clock::now(), None)
+            });
+            let sends = spawn({
+                let both = both.clone();
+                move || send(&both.1, 7)
+            });
+            let cases = [
+                Case::new(&both.1, Side::Recv),
+                Case::new(&both.0, Side::Recv),
+            ];
+            let nodes = [NodeSlot::new(), NodeSlot::new()];
+            let selection = Selection::new(&cases, &nodes, true, goal, Until::Ever);
+            let won = selection.run().unwrap();
+            drop(selection);
+            let took_message = won.index == 0 && goal != Goal::Know;
+            let took_time = won.index == 1 && goal != Goal::Know;
+            if took_message {
+                assert_eq!(both.1.finish_recv(won.deal, won.room), Some(7));
+            }
+            assert!(!sets.join().unwrap());
+            assert_eq!(sends.join().unwrap(), Ok(()));
+            assert_eq!(both.0.take().is_none(), took_time);
+            assert_eq!(try_recv(&both.1).is_none(), took_message);
         });
     }
 }

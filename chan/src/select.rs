@@ -421,6 +421,10 @@ impl<'s, 'a> Selection<'s, 'a> {
         if outcome >= WOKEN && index < self.cases.len() {
             let (deal, room) = (self.node(index).deal.get(), self.node(index).room());
             self.withdraw(index);
+            if deal == Deal::Retry {
+                // A dial was set: to what, `begin` looks at.
+                return self.begin();
+            }
             return Progress::Won(self.won(index, deal, room));
         }
         self.withdraw(usize::MAX);
