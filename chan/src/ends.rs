@@ -450,6 +450,15 @@ impl<T> Sender<T> {
             .map_or(Case::disabled(), |part| Case::new(part, Side::Send))
     }
 
+    /// Goes without a word: if it is the last, receivers wait for ever and
+    /// are not told that nothing will come.
+    #[doc(hidden)]
+    pub fn __abandon(self) {
+        if let Some(channel) = self.channel {
+            channel.abandon();
+        }
+    }
+
     pub(crate) fn open_channel(&self) -> Option<&Channel<T>> {
         self.channel()
     }

@@ -18,7 +18,7 @@
 //! ```
 //!
 //! ```text
-//! go_chan selected → ends → clocks dial shared select → complete → part meeting
+//! go_chan selected in_context → ends → clocks dial shared select → complete → part meeting
 //!   → waiting → channel → lock buffer waiter → shim
 //! ```
 //!
@@ -28,6 +28,7 @@
 //! | `go_chan` | both ends in one value |
 //! | `selected` | `Select`, `SelectedOperation` |
 //! | `select_macro`, `select_handle` | `select!`: syntax; what may stand for a handle |
+//! | `in_context` | operations that end with a context |
 //! | `clocks`, `dial` | channels that time fills; one that can be set anew |
 //! | `select` | many cases, one winner |
 //! | `part` | a channel as a selection sees it |
@@ -82,6 +83,7 @@ rooms! {
     mod ends;
     mod error;
     mod go_chan;
+    mod in_context;
     #[allow(missing_docs, reason = "what the macros call")]
     mod select_handle;
     mod select_macro;
@@ -100,6 +102,7 @@ mod surface {
         SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
     };
     pub use crate::go_chan::Chan;
+    pub use crate::in_context::{RecvCtxError, SendCtxError};
     pub use crate::selected::{Select, SelectedOperation};
 }
 #[cfg(not(raddle_model))]
@@ -110,6 +113,7 @@ pub use surface::*;
 #[doc(hidden)]
 pub mod __private {
     pub use crate::ends::Timer;
+    pub use crate::in_context::{Cancelled, ContextError};
     pub use crate::select::Case;
     pub use crate::select_handle::{OptionReceiver, OptionSender, RecvCase, SendCase};
     pub use crate::selected::SelectedOperation;

@@ -2,6 +2,7 @@
 
 use crate::channel::{Channel, NO_RECEIVERS, NO_SENDERS};
 use crate::shim::{AcqRel, AtomicBool, AtomicUsize, Relaxed};
+use std::mem::ManuallyDrop;
 use std::ptr::NonNull;
 
 pub(crate) const SENDERS: bool = false;
@@ -56,6 +57,17 @@ impl<T, const SIDE: bool> Shared<T, SIDE> {
         match SIDE {
             SENDERS => &self.counted().senders,
             RECEIVERS => &self.counted().receivers,
+        }
+    }
+}
+
+impl<T> Shared<T, SENDERS> {
+    /// Goes without disconnecting, if it is the last: receivers wait on.
+    pub(crate) fn abandon(self) {
+        let this = ManuallyDrop::new(self);
+        // ORDER: AcqRel: as in `drop`.
+        if this.count().fetch_sub(1, AcqRel) == 1 {
+            drop(Free(this.0));
         }
     }
 }
