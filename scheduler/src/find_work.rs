@@ -344,10 +344,10 @@ pub(crate) fn run_timers_of(machine: &Machine, now: u64) -> bool {
     while machine.timers.earliest() <= now {
         let mut due = Vec::new();
         machine.timers.take_due(now, 256, |alarm| {
-            // SAFETY: 1. under the lock of its timers.
+            // SAFETY: 1. under the lock of its timers. 2. taken out.
             due.extend(unsafe { alarm.settle() });
         });
-        schedule::unpark_all(&mut due);
+        schedule::see_to(&mut due);
     }
     true
 }

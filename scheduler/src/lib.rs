@@ -4,7 +4,7 @@
 //! surface may change with any release.
 //!
 //! ```text
-//! schedule spawn handoff monitor → find_work → park netpoll → idle
+//! schedule spawn later handoff monitor → find_work → park netpoll → idle
 //!   → machine → table processor run_queue injector timers switch
 //!   → goroutine → state token switch → stack → shim trace config fatal
 //! ```
@@ -23,6 +23,7 @@
 //! | `machine`, `schedule`, `find_work` | an OS thread, its loop, its search |
 //! | `netpoll`, `descriptor` | readiness of descriptors, and where one idle machine sleeps; waiting for one |
 //! | `park` | waiting, for goroutines and threads |
+//! | `later` | goroutines that start at some time |
 //! | `handoff` | calls that block; pins; deep stacks |
 //! | `monitor` | rescues what waits behind stuck machines |
 //! | `roll` | every goroutine that has begun |
@@ -87,6 +88,8 @@ rooms! {
     mod home_queue;
     mod injector;
     #[allow(unsafe_code)]
+    mod later;
+    #[allow(unsafe_code)]
     mod locals;
     #[allow(unsafe_code)]
     mod machine;
@@ -127,6 +130,7 @@ mod surface {
         Goexit, Goroutine, GoroutineId, Join, Payload, Shutdown, goexit, is_panic,
     };
     pub use crate::handoff::{PinGuard, blocking, on_stack_of, pin};
+    pub use crate::later::Later;
     pub use crate::locals::with_local;
     pub use crate::machine::{random, resume};
     pub use crate::park::{Parker, TIMED_OUT, WOKEN, Wait, current, park, park_timeout};

@@ -211,6 +211,17 @@ impl Machine {
     }
 }
 
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let mut left = Vec::new();
+        self.timers.take_due(u64::MAX, usize::MAX, |alarm| {
+            // SAFETY: 1. and 2. no goroutine is left that waits; only what
+            // was to start is.
+            left.extend(unsafe { alarm.settle() });
+        });
+    }
+}
+
 /// A machine, by address; schedulers keep theirs until they are freed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct MachineRef(NonNull<Machine>);

@@ -15,6 +15,7 @@ use crate::bell::Bell;
 use crate::clock;
 use crate::deadlock;
 use crate::goroutine::{Goroutine, GoroutineId, Header, Shutdown};
+use crate::later::Later;
 use crate::machine::{self, Machine};
 use crate::reason::Reason;
 use crate::schedule;
@@ -254,7 +255,7 @@ fn not_its_wait() -> ! {
     crate::fatal::fatal!("parked on a wait of another's")
 }
 
-/// What a timer ends: a `Wait`, or the wait for a token.
+/// What a timer ends, a `Wait` or the wait for a token; or what it starts.
 #[derive(Clone, Copy)]
 pub(crate) struct Alarm(usize);
 
@@ -262,6 +263,14 @@ pub(crate) struct Alarm(usize);
 unsafe impl Send for Alarm {}
 
 const OF_TOKEN: usize = 1;
+const OF_LATER: usize = 2;
+const KINDS: usize = 3;
+
+/// What is to be done for a timer whose time has come, after its lock.
+pub(crate) enum Due {
+    Unpark(Parker),
+    Start(Arc<Later>),
+}
 
 impl Alarm {
     fn of_wait(wait: &Wait) -> Self {
@@ -272,23 +281,37 @@ impl Alarm {
         Self(std::ptr::from_ref(header) as usize | OF_TOKEN)
     }
 
-    /// The time has come: whom to unpark, if the timer came first.
+    /// Owns the count.
+    pub(crate) fn of_later(later: Arc<Later>) -> Self {
+        Self(Arc::into_raw(later) as usize | OF_LATER)
+    }
+
+    /// The time has come: what to do, if the timer came first.
     ///
     /// # Safety
     /// 1. Under the lock of the timers it stands in: who waits takes it out
     ///    before it leaves.
-    pub(crate) unsafe fn settle(self) -> Option<Parker> {
-        if self.0 & OF_TOKEN == 0 {
-            // SAFETY: 1. it is still there.
-            let wait = unsafe { &*(self.0 as *const Wait) };
-            // Read first: once settled it may be gone.
-            let parker = wait.parker;
-            wait.settle(TIMED_OUT).then_some(parker)
-        } else {
-            let header = (self.0 & !OF_TOKEN) as *const Header;
-            // SAFETY: 1. it is still there.
-            let stopped = unsafe { &*header }.token.stop_waiting();
-            stopped.then_some(Parker(header as usize))
+    /// 2. It is taken out by this.
+    pub(crate) unsafe fn settle(self) -> Option<Due> {
+        let address = self.0 & !KINDS;
+        match self.0 & KINDS {
+            OF_LATER => {
+                // SAFETY: 2. the count it owns.
+                Some(Due::Start(unsafe { Arc::from_raw(address as *const Later) }))
+            }
+            OF_TOKEN => {
+                let header = address as *const Header;
+                // SAFETY: 1. it is still there.
+                let stopped = unsafe { &*header }.token.stop_waiting();
+                stopped.then_some(Due::Unpark(Parker(address)))
+            }
+            _ => {
+                // SAFETY: 1. it is still there.
+                let wait = unsafe { &*(address as *const Wait) };
+                // Read first: once settled it may be gone.
+                let parker = wait.parker;
+                wait.settle(TIMED_OUT).then_some(Due::Unpark(parker))
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use crate::goroutine::{self, HOME_FOR_LIFE, Header, Runnable};
 use crate::handoff;
 use crate::idle::{Bed, Census};
 use crate::machine::{self, Here, Machine, bump};
-use crate::park::Parker;
+use crate::park::Due;
 use crate::processor::GiveWay;
 use crate::roll;
 use crate::scheduler::Scheduler;
@@ -463,10 +463,13 @@ pub(crate) fn give_way(here: Here) {
     }
 }
 
-/// Wakes those whose timers were due.
-pub(crate) fn unpark_all(due: &mut Vec<Parker>) {
-    for parker in due.drain(..) {
-        parker.unpark();
+/// Wakes and starts those whose timers were due.
+pub(crate) fn see_to(due: &mut Vec<Due>) {
+    for due in due.drain(..) {
+        match due {
+            Due::Unpark(parker) => parker.unpark(),
+            Due::Start(later) => later.start(),
+        }
     }
 }
 

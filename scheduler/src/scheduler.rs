@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::panic::{self, Location};
 use std::ptr::NonNull;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Once, Weak};
 use std::thread;
 use std::time::Duration;
 
@@ -59,6 +59,8 @@ pub struct Scheduler {
     spawned_outside: AtomicU64,
     /// Threads of others at work here.
     pub(crate) visitors: AtomicUsize,
+    /// Goroutines of timers that are about to be spawned.
+    pub(crate) starting: AtomicUsize,
     doomed: AtomicBool,
     /// When, by the clock.
     doomed_at: AtomicU64,
@@ -99,6 +101,7 @@ impl Scheduler {
             call_gap: AtomicU64::new(0),
             spawned_outside: AtomicU64::new(0),
             visitors: AtomicUsize::new(0),
+            starting: AtomicUsize::new(0),
             doomed: AtomicBool::new(false),
             doomed_at: AtomicU64::new(u64::MAX),
             stopping: AtomicBool::new(false),
@@ -382,6 +385,14 @@ impl Scheduler {
         Ok(machine.clone())
     }
 
+    /// To reach it as long as it is there.
+    pub(crate) fn downgrade(&self) -> Weak<Self> {
+        // SAFETY: 1. all lie in the Arc made by `new`; who borrows one is a
+        // part of it, or owns one of its handles.
+        let this = unsafe { self.to_arc() };
+        Arc::downgrade(&this)
+    }
+
     /// # Safety
     /// 1. `self` lies in an Arc that is alive.
     unsafe fn to_arc(&self) -> Arc<Self> {
@@ -624,8 +635,10 @@ fn shut_down(scheduler: Arc<Scheduler>, grace: Option<Duration>) -> usize {
         // by the next round.
         roll::doom_all(&scheduler);
         scheduler.release_held();
+        // First, for who starts no more has been counted.
+        let may_start = scheduler.may_start();
         let left = scheduler.not_gone();
-        if left == 0 {
+        if left == 0 && !may_start {
             break;
         }
         let waited = Duration::from_nanos(clock::now() - begin);

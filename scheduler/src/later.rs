@@ -1,0 +1,169 @@
+//! Goroutines that start at some time, and do not exist before.
+//!
+//! A timer of a machine's holds a count of the [`Later`]; whoever runs the
+//! timer starts the goroutine, on the scheduler to which the machine belongs.
+
+use crate::machine::{self, MachineRef};
+use crate::park::Alarm;
+use crate::schedule::Visit;
+use crate::scheduler::Scheduler;
+use crate::shim::fixed::fence;
+use crate::shim::{Acquire, Mutex, SeqCst};
+use crate::spawn;
+use crate::timers::Key;
+use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::sync::{Arc, Weak};
+
+/// What starts goroutines, on the scheduler that is named. Called on the
+/// stack of whoever runs timers: it spawns, and does nothing else.
+type Start = Box<dyn Fn(&Scheduler, Arc<Later>) + Send + Sync>;
+
+/// A goroutine to be started at some time, perhaps again and again.
+///
+/// Invariants
+/// 1. Each timer that is set and has not ended owns a count of this: who
+///    takes the timer out, or runs it, owns the count from then on.
+/// 2. `timer` is the last that was set; its key removes nothing when it has
+///    ended.
+pub struct Later {
+    scheduler: Weak<Scheduler>,
+    timer: Mutex<Option<(MachineRef, Key)>>,
+    start: Start,
+}
+
+impl Later {
+    /// Nothing is set yet. `scheduler` is that of the goroutines to come.
+    ///
+    /// `start` spawns, on the scheduler it is given, and neither waits nor
+    /// panics. It gets a count to be dropped in the goroutine: so what it
+    /// owns is not dropped where nobody may wait.
+    #[must_use]
+    pub fn new<F>(scheduler: &Scheduler, start: F) -> Arc<Self>
+    where
+        F: Fn(&Scheduler, Arc<Later>) + Send + Sync + 'static,
+    {
+        Arc::new(Self {
+            scheduler: scheduler.downgrade(),
+            timer: Mutex::new(None),
+            start: Box::new(start),
+        })
+    }
+
+    /// Starts it at `deadline`, and not when it was to start before. Whether
+    /// it was to. Does nothing when the scheduler has ended.
+    pub fn set(self: &Arc<Self>, deadline: u64) -> bool {
+        let Some(scheduler) = self.scheduler.upgrade() else {
+            return false;
+        };
+        // Before the lock: this may wait.
+        let Some(machine) = some_machine(&scheduler) else {
+            return self.cancel();
+        };
+        let mut timer = self.timer.lock();
+        let was_set = timer.take().is_some_and(|timer| self.remove(timer));
+        let alarm = Alarm::of_later(self.clone());
+        let (key, is_earliest) = machine.timers.add(deadline, alarm);
+        *timer = Some((machine, key));
+        drop(timer);
+        if is_earliest && machine::here().is_none_or(|here| here.machine() != machine) {
+            // ORDER: between the timer and the look at who sleeps; a machine
+            // says that it will sleep and then looks at its timers.
+            fence(SeqCst);
+            machine.call();
+            // If the machine is stuck, the monitor runs its timers.
+            scheduler.monitor.call_if_asleep();
+        }
+        was_set
+    }
+
+    /// Starts it no more. Whether it was to.
+    pub fn cancel(self: &Arc<Self>) -> bool {
+        let Some(_scheduler) = self.scheduler.upgrade() else {
+            return false;
+        };
+        let timer = self.timer.lock().take();
+        timer.is_some_and(|timer| self.remove(timer))
+    }
+
+    /// Takes out a timer of ours; the scheduler is alive.
+    fn remove(self: &Arc<Self>, (machine, key): (MachineRef, Key)) -> bool {
+        let was_there = machine.timers.remove(key);
+        if was_there {
+            // SAFETY: invariant 1: the timer's count, now ours.
+            unsafe { Arc::decrement_strong_count(Arc::as_ptr(self)) };
+        }
+        was_there
+    }
+
+    /// Starts it now, beside what is set.
+    pub fn start_now(self: &Arc<Self>) {
+        self.clone().start();
+    }
+
+    /// Starts it, unless its scheduler is ending.
+    pub(crate) fn start(self: Arc<Self>) {
+        if let Some(scheduler) = self.scheduler.upgrade() {
+            let _visit = Visit::begin(&scheduler);
+            let starting = Starting::begin(&scheduler);
+            if !scheduler.is_doomed() {
+                (self.start)(&scheduler, self.clone());
+            }
+            drop(starting);
+        }
+        // Mostly not the last count.
+        let _panicked = catch_unwind(AssertUnwindSafe(|| drop(self)));
+    }
+}
+
+/// While it lives, a goroutine may come from outside; shutdown, once it has
+/// said that it has begun, waits for those who have not seen that.
+struct Starting<'a>(&'a Scheduler);
+
+impl<'a> Starting<'a> {
+    fn begin(scheduler: &'a Scheduler) -> Self {
+        // ORDER: SeqCst and the fence: either shutdown sees the count, or we
+        // see the doom.
+        scheduler.starting.fetch_add(1, SeqCst);
+        fence(SeqCst);
+        Self(scheduler)
+    }
+}
+
+impl Drop for Starting<'_> {
+    fn drop(&mut self) {
+        // ORDER: SeqCst, as a Release: who sees it sees what was spawned.
+        self.0.starting.fetch_sub(1, SeqCst);
+    }
+}
+
+impl Scheduler {
+    /// Whether goroutines may still come by themselves, in one that has been
+    /// doomed.
+    pub(crate) fn may_start(&self) -> bool {
+        // ORDER: between the doom and the look; pairs with `Starting`.
+        fence(SeqCst);
+        // ORDER: Acquire pairs with the end of a `Starting`.
+        self.starting.load(Acquire) > 0
+    }
+}
+
+/// The caller's machine or, from outside, one that has a thread: the first
+/// goroutine of all starts one. None: the scheduler is ending.
+fn some_machine(scheduler: &Scheduler) -> Option<MachineRef> {
+    if let Some(here) = machine::here()
+        && here.scheduler == scheduler.ptr()
+    {
+        return Some(here.machine());
+    }
+    while !scheduler.is_doomed() {
+        let mut machines = scheduler.machines.iter();
+        if let Some(machine) = machines.find(|machine| machine.thread.get().is_some()) {
+            return Some(MachineRef::of(machine));
+        }
+        let site = Location::caller();
+        // SAFETY: 1. and 2. nothing is borrowed. 3. the caller keeps it.
+        let join = unsafe { spawn::spawn(scheduler, site, || {}, |_| {}) };
+        let _started = join.join();
+    }
+    None
+}
