@@ -23,6 +23,7 @@
 //! | to wait for many | [`sync::WaitGroup`] | `sync.WaitGroup` |
 //! | a lock | [`sync::Mutex`] | `sync.Mutex` |
 //! | to sleep | [`time::sleep`] | `time.Sleep` |
+//! | a timer, a ticker | [`time::Timer`], [`time::Ticker`] | `time.NewTimer`, `time.NewTicker` |
 //! | a call that blocks its thread | [`blocking`] | any system call |
 //! | `main` as a goroutine | [`#[raddle::main]`](main) | `func main` |
 //! | a test that cannot hang | [`#[raddle::test]`](macro@test) | `go test -timeout` |

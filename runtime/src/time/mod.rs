@@ -1,4 +1,8 @@
-//! Time, for goroutines: sleep.
+//! Time, for goroutines: sleep, timers, tickers.
+
+mod timer;
+
+pub use timer::{Ticker, Timer, after_func};
 
 use raddle_scheduler::clock;
 use raddle_scheduler::{Reason, Wait};
