@@ -24,6 +24,7 @@
 //! | a lock | [`sync::Mutex`] | `sync.Mutex` |
 //! | to sleep | [`time::sleep`] | `time.Sleep` |
 //! | a timer, a ticker | [`time::Timer`], [`time::Ticker`] | `time.NewTimer`, `time.NewTicker` |
+//! | to cancel, to set a deadline | [`context::Context`] | `context.Context` |
 //! | a call that blocks its thread | [`blocking`] | any system call |
 //! | `main` as a goroutine | [`#[raddle::main]`](main) | `func main` |
 //! | a test that cannot hang | [`#[raddle::test]`](macro@test) | `go test -timeout` |
@@ -44,6 +45,7 @@
 )]
 
 // Rooms that hold a protocol compile under the model checker too.
+mod roster;
 mod shim;
 pub mod sync;
 
@@ -55,6 +57,7 @@ macro_rules! rooms {
 
 rooms! {
     pub mod chan;
+    pub mod context;
     // Hands closures with borrows to the scheduler.
     #[allow(unsafe_code)]
     mod go;

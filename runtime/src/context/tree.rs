@@ -1,0 +1,317 @@
+//! The tree of contexts that can end.
+//!
+//! A child holds its parent; a parent knows its children by its roster, but
+//! does not hold them, so those that nobody holds leave by themselves. Ends
+//! and drops go from one to the next in a loop: a tree may be deeper than a
+//! stack.
+
+use super::{Cause, ContextError};
+use crate::chan::{Never, Receiver, Sender, bounded};
+use crate::go::spawn_on;
+use crate::roster::Roster;
+use crate::start::with_scheduler;
+use raddle_scheduler::{Later, clock};
+use std::collections::VecDeque;
+use std::fmt;
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
+use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::Instant;
+
+/// How a context ended.
+#[derive(Clone)]
+pub(super) struct End {
+    error: ContextError,
+    cause: Option<Cause>,
+}
+
+impl End {
+    pub(super) fn new(error: ContextError, cause: Option<Cause>) -> Self {
+        Self { error, cause }
+    }
+}
+
+/// Who is told when a branch ends.
+enum Child {
+    Branch(Weak<Branch>),
+    Call(Arc<Later>),
+}
+
+/// A context that can end.
+///
+/// Invariants
+/// 1. `end` of the roster is set once, before `done` is disconnected.
+/// 2. It stands in its parent's roster, at `place`, until one of the two ends
+///    or it is dropped. One lock of the tree is held at a time.
+pub(super) struct Branch {
+    parent: Option<Arc<Branch>>,
+    place: AtomicUsize,
+    deadline: Option<Instant>,
+    deadline_cause: Option<Cause>,
+    roster: Roster<Child, End>,
+    /// The end's error, for a glance: 0 while there is none.
+    glance: AtomicU8,
+    /// Made when somebody asks.
+    done: OnceLock<Receiver<Never>>,
+    /// What disconnects `done`; written while the roster stands still.
+    open: Mutex<Option<Sender<Never>>>,
+    timer: OnceLock<Arc<Later>>,
+}
+
+const NOWHERE: usize = usize::MAX;
+const CANCELED: u8 = 1;
+const LATE: u8 = 2;
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Branch {
+    /// A child of `parent`, which may have ended; then it has, too.
+    pub(super) fn grow(
+        parent: Option<&Arc<Branch>>,
+        deadline: Option<Instant>,
+        deadline_cause: Option<Cause>,
+        site: &'static Location<'static>,
+    ) -> Arc<Self> {
+        let inherited = parent.and_then(|parent| parent.deadline);
+        let own = deadline.filter(|own| inherited.is_none_or(|inherited| *own < inherited));
+        let branch = Arc::new(Self {
+            parent: parent.cloned(),
+            place: AtomicUsize::new(NOWHERE),
+            deadline: own.or(inherited),
+            deadline_cause,
+            roster: Roster::new(),
+            glance: AtomicU8::new(0),
+            done: OnceLock::new(),
+            open: Mutex::new(None),
+            timer: OnceLock::new(),
+        });
+        if let Some(parent) = parent {
+            match parent.roster.join(Child::Branch(Arc::downgrade(&branch))) {
+                // ORDER: Relaxed: read by who drops or ends it, to whom it is
+                // handed on; the parent's end does not read it.
+                Ok(place) => branch.place.store(place, Relaxed),
+                Err(end) => {
+                    branch.end(end);
+                    return branch;
+                }
+            }
+        }
+        if let Some(deadline) = own {
+            branch.end_at(deadline, site);
+        }
+        branch
+    }
+
+    fn end_at(self: &Arc<Self>, deadline: Instant, site: &'static Location<'static>) {
+        if deadline <= Instant::now() {
+            self.end_in_time();
+            return;
+        }
+        let this = Arc::downgrade(self);
+        let later = with_scheduler(|scheduler| {
+            Later::new(scheduler, move |scheduler, later| {
+                if let Some(branch) = this.upgrade() {
+                    spawn_on(scheduler, site, move || {
+                        let _later = later;
+                        branch.end_in_time();
+                    });
+                }
+            })
+        });
+        later.set(clock::at(deadline));
+        let later = self.timer.get_or_init(|| later);
+        if self.error().is_some() {
+            later.cancel();
+        }
+    }
+
+    fn end_in_time(self: &Arc<Self>) {
+        let cause = self.deadline_cause.clone();
+        self.end(End::new(ContextError::DeadlineExceeded, cause));
+    }
+
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        self.deadline
+    }
+
+    pub(super) fn done(&self) -> &Receiver<Never> {
+        self.done.get_or_init(|| {
+            let (open, done) = bounded(0);
+            let mut open = Some(open);
+            self.roster.steady(|has_ended| {
+                if !has_ended {
+                    *lock(&self.open) = open.take();
+                }
+            });
+            done
+        })
+    }
+
+    pub(super) fn error(&self) -> Option<ContextError> {
+        // ORDER: Acquire pairs with `end_alone`.
+        match self.glance.load(Acquire) {
+            0 => None,
+            CANCELED => Some(ContextError::Canceled),
+            _ => Some(ContextError::DeadlineExceeded),
+        }
+    }
+
+    pub(super) fn cause(&self) -> Option<Cause> {
+        let end = self.roster.ended()?;
+        Some(end.cause.unwrap_or_else(|| Arc::new(end.error)))
+    }
+
+    /// Ends it, and then all that descend from it, if it has not ended.
+    pub(super) fn end(&self, end: End) {
+        let Some(children) = self.end_alone(&end) else {
+            return;
+        };
+        self.leave_parent();
+        // Parents first.
+        let mut left = VecDeque::from(children);
+        while let Some(child) = left.pop_front() {
+            match child {
+                Child::Branch(branch) => {
+                    let children = branch.upgrade().and_then(|branch| branch.end_alone(&end));
+                    left.extend(children.into_iter().flatten());
+                }
+                Child::Call(later) => later.start_now(),
+            }
+        }
+    }
+
+    /// Ends it; who is to be told.
+    fn end_alone(&self, end: &End) -> Option<Vec<Child>> {
+        let glance = match end.error {
+            ContextError::Canceled => CANCELED,
+            ContextError::DeadlineExceeded => LATE,
+        };
+        let (children, open) = self.roster.end(end.clone(), || {
+            // ORDER: Release: who sees it sees what came before the end.
+            self.glance.store(glance, Release);
+            lock(&self.open).take()
+        })?;
+        drop(open);
+        if let Some(later) = self.timer.get() {
+            later.cancel();
+        }
+        Some(children)
+    }
+
+    fn leave_parent(&self) {
+        // ORDER: Relaxed: one of those who come here has the place.
+        let place = self.place.swap(NOWHERE, Relaxed);
+        if let Some(parent) = &self.parent
+            && place != NOWHERE
+        {
+            drop(parent.roster.leave(place));
+        }
+    }
+
+    /// Cuts it off, as nobody holds it; its parent, to be dropped by the
+    /// caller.
+    fn cut_off(&mut self) -> Option<Arc<Branch>> {
+        self.leave_parent();
+        if let Some(later) = self.timer.get() {
+            later.cancel();
+        }
+        if let Some(open) = lock(&self.open).take() {
+            // It has not ended, and whoever waits for that must not be told.
+            open.__abandon();
+        }
+        self.parent.take()
+    }
+}
+
+impl Drop for Branch {
+    fn drop(&mut self) {
+        let mut up = self.cut_off();
+        while let Some(mut last) = up.and_then(Arc::into_inner) {
+            up = last.cut_off();
+        }
+    }
+}
+
+/// A call that waits for the end of a context: of
+/// [`Context::after_func`](super::Context::after_func). Dropping it changes
+/// nothing.
+pub struct AfterFunc {
+    call: Arc<Call>,
+    /// Where it waits, if that can end.
+    stands: Option<(Weak<Branch>, usize)>,
+}
+
+/// The function, until it is called or stopped.
+struct Call(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl Call {
+    fn take(&self) -> Option<Box<dyn FnOnce() + Send>> {
+        lock(&self.0).take()
+    }
+}
+
+impl AfterFunc {
+    pub(super) fn new(
+        branch: Option<&Arc<Branch>>,
+        f: Box<dyn FnOnce() + Send>,
+        site: &'static Location<'static>,
+    ) -> Self {
+        let call = Arc::new(Call(Mutex::new(Some(f))));
+        let stands = branch.and_then(|branch| {
+            let this = call.clone();
+            let later = with_scheduler(|scheduler| {
+                Later::new(scheduler, move |scheduler, later| {
+                    if let Some(f) = this.take() {
+                        spawn_on(scheduler, site, move || {
+                            let _later = later;
+                            f();
+                        });
+                    }
+                })
+            });
+            match branch.roster.join(Child::Call(later.clone())) {
+                Ok(place) => Some((Arc::downgrade(branch), place)),
+                Err(_has_ended) => {
+                    later.start_now();
+                    None
+                }
+            }
+        });
+        Self { call, stands }
+    }
+
+    /// Keeps the function from being called. Whether it was: not if it has
+    /// been stopped before, or has begun.
+    ///
+    /// # Blocking
+    /// Never; a function that has begun is not waited for.
+    ///
+    /// # Go
+    /// The function that `context.AfterFunc` returns.
+    pub fn stop(&self) -> bool {
+        let Some(f) = self.call.take() else {
+            return false;
+        };
+        if let Some((branch, place)) = &self.stands
+            && let Some(branch) = branch.upgrade()
+        {
+            drop(branch.roster.leave(*place));
+        }
+        drop(f);
+        true
+    }
+}
+
+impl fmt::Debug for AfterFunc {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad("AfterFunc { .. }")
+    }
+}
+
+// Locks are held for a few instructions of ours, which do not panic.
+impl UnwindSafe for AfterFunc {}
+impl RefUnwindSafe for AfterFunc {}
+impl UnwindSafe for Branch {}
+impl RefUnwindSafe for Branch {}
