@@ -158,12 +158,55 @@ the answer is 42
 #[test]
 fn cancel() {
     let expected = "\
-busy: cancelled at 6
-idle: cancelled at 0
+cancelled: context canceled
+cancelled: context canceled
+busy: 6
+idle: 0
 one job more: Err(SendError(..))
-last: no more jobs, 60 in all
+no more jobs
+last: 60
 ";
-    prints("cancel", expected);
+    // The first may say that it has joined before the other says that it is
+    // cancelled.
+    on_one_and_four("cancel", |ended| {
+        let sorted = |mut lines: Vec<_>| {
+            lines.sort_unstable();
+            lines
+        };
+        let (said, expected) = (lines(&ended), expected.lines().collect());
+        assert_eq!(said.last(), Some(&"last: 60"));
+        assert_eq!(sorted(said), sorted(expected));
+        assert_eq!(ended.stderr, "");
+    });
+}
+
+#[test]
+fn timeouts() {
+    let expected = "\
+Ok(\"a page for gopher\")
+no map: context deadline exceeded
+the request: None
+clean up
+child: context canceled
+grandchild: context canceled
+aside: goes on
+a step now: Err(Canceled)
+";
+    prints("timeouts", expected);
+}
+
+#[test]
+fn rate_limiter() {
+    let expected = "\
+request 1: in time
+request 2: in time
+request 3: in time
+request 4: in time
+request 5: in time
+request 6: in time
+the limiter has left
+";
+    prints("rate_limiter", expected);
 }
 
 #[test]
