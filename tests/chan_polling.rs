@@ -6,7 +6,7 @@ mod common;
 mod places;
 
 use common::{MODES, limit, on_runtimes, with_deadline};
-use places::channel;
+use places::{channel, runnable};
 use raddle::chan::{self, Receiver, Select, Sender, TryRecvError, select, select_biased};
 use raddle::runtime::Runtime;
 use std::sync::Arc;
@@ -289,6 +289,107 @@ fn who_polls_for_room_lets_it_be_made() {
                 )
             });
         }
+    }
+}
+
+/// Asking for what another is to make so, in a loop.
+#[test]
+fn who_asks_in_a_loop_lets_it_come_true() {
+    type Ask = fn(&Sender<u64>, &Receiver<u64>) -> bool;
+    type Make = fn(&Sender<u64>, &Receiver<u64>);
+    fn send(tx: &Sender<u64>, _: &Receiver<u64>) {
+        tx.send(1).unwrap();
+    }
+    fn close(tx: &Sender<u64>, _: &Receiver<u64>) {
+        tx.close();
+    }
+    const ASKS: [(&str, Ask, Make); 8] = [
+        ("Receiver::is_empty", |_, rx| !rx.is_empty(), send),
+        ("Receiver::len", |_, rx| rx.len() > 0, send),
+        ("Receiver::is_full", |_, rx| rx.is_full(), send),
+        ("Receiver::is_closed", |_, rx| rx.is_closed(), close),
+        ("Sender::is_empty", |tx, _| !tx.is_empty(), send),
+        ("Sender::len", |tx, _| tx.len() > 0, send),
+        ("Sender::is_full", |tx, _| tx.is_full(), send),
+        ("Sender::is_closed", |tx, _| tx.is_closed(), close),
+    ];
+    on_runtimes(&[1], &MODES, limit(60), |runtime, what| {
+        for (name, ask, make) in ASKS {
+            let begin = Instant::now();
+            runtime.run(|| {
+                let (tx, rx) = chan::bounded(1);
+                let (tx2, rx2) = (tx.clone(), rx.clone());
+                let partner = runnable(move || make(&tx2, &rx2));
+                while !ask(&tx, &rx) {}
+                partner.join().unwrap();
+            });
+            let took = begin.elapsed();
+            assert!(took < SOON, "{what}, {name}: {took:?}");
+        }
+    });
+}
+
+#[test]
+fn who_asks_whether_a_goroutine_is_finished_lets_it_finish() {
+    on_runtimes(&[1], &MODES, limit(60), |runtime, what| {
+        let begin = Instant::now();
+        runtime.run(|| {
+            let (begun_tx, begun) = chan::bounded(0);
+            let handle = raddle::spawn(move || {
+                begun_tx.send(()).unwrap();
+                raddle::yield_now();
+            });
+            // It is at home here now.
+            begun.recv().unwrap();
+            while !handle.is_finished() {}
+            handle.join().unwrap();
+        });
+        let took = begin.elapsed();
+        assert!(took < SOON, "{what}: {took:?}");
+    });
+}
+
+/// Neither with sends that may fail: into a channel without a limit they fail
+/// only when nobody receives any more.
+#[test]
+fn a_producer_that_only_tries_lets_its_consumer_end_it() {
+    type Push = fn(&Sender<u64>, u64) -> bool;
+    const PUSHES: [(&str, Push); 3] = [
+        ("try_send", |tx, n| tx.try_send(n).is_ok()),
+        ("default", |tx, n| {
+            select! {
+                send(tx, n) -> res => res.is_ok(),
+                default => unreachable!("there is always room"),
+            }
+        }),
+        ("try_select", |tx, n| {
+            let mut list = Select::new();
+            list.send(tx);
+            list.try_select().unwrap().send(tx, n).is_ok()
+        }),
+    ];
+    for (name, push) in PUSHES {
+        let most = Arc::new(AtomicUsize::new(0));
+        let inner = most.clone();
+        beside(move || {
+            let ((tx, rx), most) = (chan::unbounded(), inner.clone());
+            (
+                move || {
+                    let mut n = 0;
+                    while push(&tx, n) {
+                        n += 1;
+                    }
+                    most.fetch_max(n as usize, Relaxed);
+                },
+                move || {
+                    for n in 0..1000 {
+                        assert_eq!(rx.recv(), Ok(n));
+                    }
+                },
+            )
+        });
+        let most = most.load(Relaxed);
+        assert!(most < 60_000_000, "{name}: {most} messages ahead");
     }
 }
 

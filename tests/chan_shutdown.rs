@@ -5,11 +5,15 @@ mod common;
 #[path = "common/places.rs"]
 mod places;
 
-use common::{MODES, OnDrop, Random, limit, rounds, runtime, seed, with_deadline};
-use places::{Ledger, channel};
+use common::{
+    MODES, Mode, OnDrop, Random, burn, comes_true, limit, rounds, runtime, seed, with_deadline,
+};
+use places::{Ledger, Value, channel, in_child, runnable, spin_until, until_a_receiver_waits};
 use raddle::chan::{self, Chan, Receiver, Select, Sender, TryRecvError, select};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::rc::Rc;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering::SeqCst};
 use std::thread;
 use std::time::Duration;
 
@@ -249,4 +253,200 @@ fn destructors_may_use_channels_while_their_runtime_ends() {
             assert_eq!(rx.iter().sum::<u64>(), all * (all - 1));
         });
     }
+}
+
+/// The message lay where two selections met, and was dropped by the partner
+/// when shutdown unwound the sender. Not in migrate mode, where a goroutine is
+/// at home nowhere.
+#[test]
+fn a_message_that_is_not_send_is_dropped_at_home_when_shutdown_ends_its_sender() {
+    static DROPPED: AtomicU8 = AtomicU8::new(0);
+    struct AtHome(Rc<()>, thread::ThreadId);
+    impl Drop for AtHome {
+        fn drop(&mut self) {
+            let is_at_home = thread::current().id() == self.1 && Rc::strong_count(&self.0) > 0;
+            DROPPED.fetch_add(if is_at_home { 1 } else { 100 }, SeqCst);
+        }
+    }
+    let begun = Arc::new(AtomicBool::new(false));
+    let may_end = Arc::new(AtomicBool::new(false));
+    with_deadline(limit(30), "pinned", || {
+        let runtime = runtime(Mode::Pinned, 1);
+        let (inner_begun, inner_end) = (begun.clone(), may_end.clone());
+        drop(runtime.spawn(move || {
+            let (tx, rx) = chan::bounded::<AtHome>(0);
+            let rc = Rc::new(());
+            let mut list = Select::new();
+            list.recv(&rx);
+            raddle::scope(|scope| {
+                scope.spawn(move || {
+                    raddle::blocking(move || {
+                        let operation = list.select();
+                        inner_begun.store(true, SeqCst);
+                        spin_until(|| inner_end.load(SeqCst));
+                        let dropped = catch_unwind(AssertUnwindSafe(|| drop(operation)));
+                        assert!(dropped.is_err());
+                    });
+                });
+                let message = AtHome(rc.clone(), thread::current().id());
+                select! { send(tx, message) -> _ => {} }
+            });
+        }));
+        spin_until(|| begun.load(SeqCst));
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                // At home it comes first.
+                comes_true(Duration::from_secs(5), || DROPPED.load(SeqCst) != 0);
+                may_end.store(true, SeqCst);
+            });
+            drop(runtime);
+        });
+        assert_eq!(DROPPED.load(SeqCst), 1, "100: on another thread");
+    });
+}
+
+/// A slice that was over ended the sender, by shutdown, between its being
+/// chosen and its send: its partner was never told.
+#[test]
+fn a_selection_goes_on_when_shutdown_ends_the_one_it_met() {
+    in_child(
+        "a_selection_goes_on_when_shutdown_ends_the_one_it_met",
+        || {
+            for mode in MODES {
+                for sends in [true, false] {
+                    with_deadline(limit(20), &format!("{mode:?}, {sends}"), || {
+                        met_and_shut_down(mode, sends);
+                    });
+                }
+            }
+        },
+    );
+}
+
+fn met_and_shut_down(mode: Mode, sends: bool) {
+    let ledger = Ledger::new();
+    let (tx, rx) = chan::bounded::<Value>(0);
+    let runtime = runtime(mode, 1);
+    let is_chosen = Arc::new(AtomicBool::new(false));
+    let (inner, ends, value) = (is_chosen.clone(), (tx.clone(), rx.clone()), ledger.value(7));
+    let own = if sends {
+        (None, Some(rx))
+    } else {
+        (Some(tx), None)
+    };
+    let partner_value = ledger.value(8);
+    let partner = thread::spawn(move || match own {
+        (Some(tx), _) => select! { send(tx, partner_value) -> res => drop(res) },
+        (_, Some(rx)) => select! { recv(rx) -> it => drop(it) },
+        _ => unreachable!(),
+    });
+    drop(runtime.spawn(move || {
+        let (tx, rx) = ends;
+        let mut list = Select::new();
+        if sends {
+            list.send(&tx);
+        } else {
+            list.recv(&rx);
+        }
+        let operation = list.select();
+        inner.store(true, SeqCst);
+        // Past its slice; the runtime ends meanwhile.
+        burn(Duration::from_millis(200));
+        if sends {
+            let _end = operation.send(&tx, value);
+        } else {
+            let _end = operation.recv(&rx);
+        }
+    }));
+    spin_until(|| is_chosen.load(SeqCst));
+    drop(runtime);
+    partner.join().unwrap();
+    ledger.settled(&format!("{mode:?}"));
+}
+
+/// Shutdown ended the caller of a `default` or `try_select` that had won: it
+/// yields there when others have waited long. Whoever waited for it was never
+/// told.
+#[test]
+fn a_partner_goes_on_when_shutdown_ends_who_tried() {
+    in_child("a_partner_goes_on_when_shutdown_ends_who_tried", || {
+        for mode in MODES {
+            for (way, sends) in TRIES {
+                with_deadline(limit(20), &format!("{mode:?}, {way}"), || {
+                    let ledger = Ledger::new();
+                    let (tx, rx) = chan::bounded(0);
+                    let partner = thread::spawn(move || drop(rx.recv()));
+                    until_a_receiver_waits(&tx);
+                    let value = ledger.value(7);
+                    ended_as_it_tries(mode, move || sends(&tx, value));
+                    partner.join().unwrap();
+                    ledger.settled(&format!("{mode:?}, {way}"));
+                });
+            }
+        }
+    });
+}
+
+const TRIES: [(&str, fn(&Sender<Value>, Value)); 3] = [
+    ("try_send", |tx, value| drop(tx.try_send(value))),
+    ("default", |tx, value| {
+        select! { send(tx, value) -> res => drop(res), default => {} }
+    }),
+    ("try_select", |tx, value| {
+        let mut list = Select::new();
+        list.send(tx);
+        if let Ok(it) = list.try_select() {
+            drop(it.send(tx, value));
+        }
+    }),
+];
+
+/// Nor is a message lost that had been won so.
+#[test]
+fn a_message_is_not_lost_when_shutdown_ends_who_tried() {
+    const RECEIVES: [(&str, fn(&Receiver<Value>)); 3] = [
+        ("try_recv", |rx| drop(rx.try_recv())),
+        ("default", |rx| {
+            select! { recv(rx) -> it => drop(it), default => {} }
+        }),
+        ("try_select", |rx| {
+            let mut list = Select::new();
+            list.recv(rx);
+            if let Ok(it) = list.try_select() {
+                drop(it.recv(rx));
+            }
+        }),
+    ];
+    for mode in MODES {
+        for (way, receives) in RECEIVES {
+            let what = format!("{mode:?}, {way}");
+            with_deadline(limit(20), &what, || {
+                let ledger = Ledger::new();
+                let (tx, rx) = chan::bounded(1);
+                assert!(tx.send(ledger.value(7)).is_ok());
+                let inner = rx.clone();
+                ended_as_it_tries(mode, move || receives(&inner));
+                // Received, or there.
+                assert_eq!(ledger.dropped() + rx.len() as u64, 1, "{what}");
+                drop((tx, rx));
+                ledger.settled(&what);
+            });
+        }
+    }
+}
+
+/// Runs `tries` in a goroutine that has held up another at home so long that
+/// the monitor takes it for a polling loop, while its runtime ends.
+fn ended_as_it_tries(mode: Mode, tries: impl FnOnce() + Send + 'static) {
+    let runtime = runtime(mode, 1);
+    let begun = Arc::new(AtomicBool::new(false));
+    let inner = begun.clone();
+    drop(runtime.spawn(move || {
+        let _other = runnable(|| {});
+        inner.store(true, SeqCst);
+        burn(Duration::from_millis(300));
+        tries();
+    }));
+    spin_until(|| begun.load(SeqCst));
+    drop(runtime);
 }

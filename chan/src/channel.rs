@@ -29,7 +29,7 @@ pub(crate) const NO_RECEIVERS: u8 = 4;
 ///    completes later. Until then `kept_messages` of the buffer's messages
 ///    count as received, and `kept_room` places as taken. Messages leave the
 ///    buffer in order, whoever takes them; and while room is kept nobody
-///    receives from a sender that waits behind it.
+///    passes a message from hand to hand by it.
 /// 4. Whoever ended a wait under the lock pays the unpark after it.
 pub(crate) struct Channel<T> {
     word: Word,
@@ -213,7 +213,8 @@ impl<'a, T> Guard<'a, T> {
 
     #[inline]
     pub(crate) fn can_send(&self) -> bool {
-        self.has_room() || !self.state().receivers.is_empty() || self.is_closed()
+        let state = self.state();
+        self.has_room() || (!state.receivers.is_empty() && state.kept_room == 0) || self.is_closed()
     }
 
     /// Those who wait at `side`.
@@ -249,7 +250,7 @@ impl<'a, T> Guard<'a, T> {
         if self.is_closed() {
             return Step::Closed;
         }
-        if let Some(node) = self.state_mut().receivers.claim() {
+        if let Some(node) = self.claim_receiver() {
             // SAFETY: claimed and not unparked yet.
             let receiver = unsafe { node.as_ref() };
             if receiver.takes_now() {
@@ -275,6 +276,9 @@ impl<'a, T> Guard<'a, T> {
             // SAFETY: 1.
             let message = unsafe { from.read() };
             self.state_mut().buffer.push(message);
+            if !self.state().receivers.is_empty() {
+                self.match_up(wakes);
+            }
             self.tell_watchers(wakes);
             return Step::Done;
         }
@@ -330,6 +334,16 @@ impl<'a, T> Guard<'a, T> {
             return None;
         }
         self.state_mut().senders.claim()
+    }
+
+    /// The first who waits to receive, for somebody who would send to it
+    /// directly: as [`claim_sender`](Self::claim_sender).
+    #[inline]
+    pub(crate) fn claim_receiver(&mut self) -> Option<NonNull<Node>> {
+        if self.is_room_kept() {
+            return None;
+        }
+        self.state_mut().receivers.claim()
     }
 
     /// The message that is received instead of this one: if others are kept

@@ -128,7 +128,7 @@ impl Part for Clock {
 
     fn withdraw(&self, _side: Side, _goal: Goal, _node: &Node) {}
 
-    fn give_back(&self, _side: Side, _deal: Deal) {}
+    fn give_back(&self, _side: Side, _deal: Deal, _room: Room) {}
 
     fn due(&self) -> u64 {
         self.next()

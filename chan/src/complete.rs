@@ -18,12 +18,8 @@ impl<T> Channel<T> {
             Deal::Peer(node) => {
                 // SAFETY: it is parked until its deal is made and paid.
                 let peer = unsafe { node.as_ref() };
-                let Some(to) = peer.slot::<T>() else {
-                    return Err(message);
-                };
-                // SAFETY: a plain receiver's empty slot, which waits for us.
-                unsafe { to.write(message) };
-                peer.deal.set(Deal::Done);
+                // SAFETY: 1. a receiver that was won because it takes now.
+                peer.deal.set(unsafe { peer.give(message) });
                 // SAFETY: 1. claimed for this selection, and paid here alone.
                 unsafe { Node::unpark(node) };
                 Ok(())

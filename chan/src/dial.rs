@@ -210,7 +210,7 @@ impl Part for Dial {
         self.leave(node);
     }
 
-    fn give_back(&self, _side: Side, _deal: Deal) {}
+    fn give_back(&self, _side: Side, _deal: Deal, _room: Room) {}
 
     fn due(&self) -> u64 {
         self.next()

@@ -65,7 +65,7 @@ pub(crate) trait Part {
     ) -> Enlisted;
     fn withdraw(&self, side: Side, goal: Goal, node: &Node);
     /// A case that was won is not completed.
-    fn give_back(&self, side: Side, deal: Deal);
+    fn give_back(&self, side: Side, deal: Deal, room: Room);
     /// When it is ready by itself; the end of time if never.
     fn due(&self) -> u64 {
         u64::MAX
@@ -111,7 +111,8 @@ impl<T> Guard<'_, T> {
             Side::Send => self.has_room(),
             Side::Recv => self.available() > 0,
         };
-        buffered || self.is_closed() || self.partners(side).has_partner(own)
+        let by_hand = !self.is_room_kept() && self.partners(side).has_partner(own);
+        buffered || self.is_closed() || by_hand
     }
 
     /// Wins the case, if it is ready.
@@ -143,13 +144,17 @@ impl<T> Guard<'_, T> {
             return Some(Deal::Promise);
         }
         let partner = match side {
-            Side::Send => self.queue(Side::Recv).claim(),
+            Side::Send => self.claim_receiver(),
             Side::Recv => self.claim_sender(),
         };
         if let Some(node) = partner {
             // SAFETY: claimed and not unparked yet.
             let partner = unsafe { node.as_ref() };
-            if partner.slot::<T>().is_some() {
+            let has_place = match side {
+                Side::Send => partner.takes_now(),
+                Side::Recv => partner.slot::<T>().is_some(),
+            };
+            if has_place {
                 // It stays parked until the selection is completed.
                 return Some(Deal::Peer(node));
             }
@@ -251,7 +256,7 @@ impl<T> Part for Channel<T> {
         }
     }
 
-    fn give_back(&self, side: Side, deal: Deal) {
+    fn give_back(&self, side: Side, deal: Deal, room: Room) {
         match deal {
             Deal::Promise => {
                 let mut wakes = Wakes::none();
@@ -270,6 +275,8 @@ impl<T> Part for Channel<T> {
                 let meeting = unsafe { meeting_of::<T>(raw) };
                 meeting.draw_back(side == Side::Send);
             }
+            // SAFETY: 1. the deal says that one lies there; it is taken once.
+            Deal::Message => drop(unsafe { room.take::<T>() }),
             _ => {}
         }
     }

@@ -523,7 +523,7 @@ impl<'a> Won<'a> {
 
     pub(crate) fn give_back(&self) {
         if let Some(part) = self.case.part {
-            part.give_back(self.case.side, self.deal);
+            part.give_back(self.case.side, self.deal, self.room);
         }
     }
 }

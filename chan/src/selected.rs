@@ -120,6 +120,10 @@ impl<'a> Select<'a> {
     }
 
     fn run(&mut self, goal: Goal, until: Until) -> Option<Won<'a>> {
+        if until == Until::Now {
+            // Before the try: what is won must not be lost in an unwind.
+            poll_point();
+        }
         if self.nodes.len() < self.cases.len() {
             self.nodes.resize_with(self.cases.len(), NodeSlot::new);
         }
@@ -128,9 +132,6 @@ impl<'a> Select<'a> {
         drop(selection);
         if let Some(won) = &mut won {
             won.index = self.numbers[won.index];
-        }
-        if won.is_none() || until == Until::Now {
-            poll_point();
         }
         won
     }
@@ -403,10 +404,10 @@ pub(crate) mod calls {
         cases: [Case<'_>; N],
         biased: bool,
     ) -> Option<SelectedOperation<'_>> {
+        // Before the try: what is won must not be lost in an unwind.
+        poll_point();
         let selection = Selection::new(&cases, &[], biased, Goal::Take, Until::Now);
         let won = selection.try_now();
-        // Also when it was taken: a send into a channel without a limit is.
-        poll_point();
         won.map(SelectedOperation)
     }
 

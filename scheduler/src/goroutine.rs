@@ -464,9 +464,6 @@ unsafe fn end<F, T, D: FnOnce(bool)>(whole: &Whole<F, T, D>, outcome: thread::Re
     let after = unsafe { &mut *whole.after.get() }.take();
     header.scheduler().count_ended();
     trace::finish(header);
-    if let Some(at_end) = header.join.before_end() {
-        at_end();
-    }
     let (at_end, then) = header.join.end();
     if let Some(at_end) = at_end {
         at_end();

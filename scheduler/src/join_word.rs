@@ -135,20 +135,6 @@ impl JoinWord {
         watcher.at_end.take().map_or(Ok(()), Err)
     }
 
-    /// Before the end: what is to be called, so that it has been when the
-    /// end is seen. What comes to be watched after this, `end` gives.
-    #[inline]
-    pub(crate) fn before_end(&self) -> Option<AtEnd> {
-        // ORDER: Acquire pairs with `watch`.
-        let word = self.0.load(Acquire);
-        if word < LEAST_ADDRESS || word & WATCHED == 0 {
-            return None;
-        }
-        // SAFETY: made by `watch`, freed with `self`.
-        let watcher = unsafe { &*((word & !KIND) as *const Watcher) };
-        watcher.at_end.take()
-    }
-
     /// The end: what is to be called, and whom it concerns.
     #[inline]
     pub(crate) fn end(&self) -> (Option<AtEnd>, Then) {
@@ -220,9 +206,6 @@ mod models {
                 let end = spawn({
                     let shared = shared.clone();
                     move || {
-                        if let Some(at_end) = shared.0.before_end() {
-                            at_end();
-                        }
                         let (at_end, then) = shared.0.end();
                         if let Some(at_end) = at_end {
                             at_end();

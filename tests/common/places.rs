@@ -3,7 +3,7 @@
 
 #![allow(dead_code, reason = "each test file uses a part")]
 
-use crate::common::{MODES, Random, on_runtimes, with_deadline};
+use crate::common::{MODES, Random, child, is_child, on_runtimes, stderr, with_deadline};
 use raddle::chan::{self, Receiver, Select, Sender};
 use raddle::runtime::Runtime;
 use std::panic::resume_unwind;
@@ -128,6 +128,39 @@ pub fn until_a_sender_waits<T>(rx: &Receiver<T>) {
     while select.try_ready().is_err() {
         raddle::yield_now();
     }
+}
+
+/// For a bug that was a hang: in a process of its own, so that the others of
+/// this file are still run.
+pub fn in_child(name: &str, body: impl FnOnce()) {
+    if is_child() {
+        body();
+        return;
+    }
+    let output = child(name, &[]);
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+pub fn spin_until(is_so: impl Fn() -> bool) {
+    while !is_so() {
+        std::hint::spin_loop();
+    }
+}
+
+/// A goroutine that has begun, so is at home here, and is runnable: it runs
+/// `f` as soon as the caller gives way.
+pub fn runnable(f: impl FnOnce() + Send + 'static) -> raddle::JoinHandle<()> {
+    let (begun_tx, begun) = chan::bounded::<()>(0);
+    let (go_tx, go) = chan::unbounded::<()>();
+    let handle = raddle::spawn(move || {
+        begun_tx.send(()).unwrap();
+        go.recv().unwrap();
+        f();
+    });
+    begun.recv().unwrap();
+    raddle::yield_now();
+    go_tx.send(()).unwrap();
+    handle
 }
 
 /// Counts the values made and dropped, and their squares, so that one dropped
