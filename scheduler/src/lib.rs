@@ -21,7 +21,7 @@
 //! | `processor`, `idle` | permits; who sleeps, whom to call |
 //! | `table` | machines by number, and who may have something to take |
 //! | `machine`, `schedule`, `find_work` | an OS thread, its loop, its search |
-//! | `netpoll`, `descriptor` | readiness of descriptors, and where one idle machine sleeps; waiting for one |
+//! | `netpoll`, `descriptor`, `edges` | readiness of descriptors, and where one idle machine sleeps; waiting for one |
 //! | `park` | waiting, for goroutines and threads |
 //! | `later` | goroutines that start at some time |
 //! | `handoff` | calls that block; pins; deep stacks |
@@ -41,6 +41,8 @@
 
 // Rooms that hold a protocol compile under the model checker too.
 mod bell;
+#[allow(unsafe_code)]
+mod edges;
 mod idle;
 #[allow(unsafe_code)]
 mod inbox;

@@ -24,7 +24,8 @@ use crate::machine::{Machine, MachineRef, OsThread, take_flag};
 use crate::roll;
 use crate::scheduler::Scheduler;
 use crate::stack;
-use crate::shim::fixed::AtomicU32;
+use crate::netpoll::{Caller, Ready};
+use crate::shim::fixed::{AtomicU32, fence};
 use crate::shim::{AcqRel, Mutex, Relaxed, Release, SeqCst};
 use crate::threads::Known;
 use crate::trace;
@@ -68,11 +69,14 @@ const TRIM_AFTER: u64 = 300_000_000;
 
 const AWAKE: u32 = 0;
 const ASLEEP: u32 = 1;
+/// In the netpoller.
+const AT_POLL: u32 = 2;
 
 pub(crate) struct Monitor {
     /// Whether it sleeps until called.
     state: AtomicU32,
     thread: OnceLock<Thread>,
+    poll: OnceLock<Caller>,
     handle: Mutex<Option<JoinHandle<()>>>,
 }
 
@@ -81,11 +85,13 @@ impl Monitor {
         Self {
             state: AtomicU32::new(AWAKE),
             thread: OnceLock::new(),
+            poll: OnceLock::new(),
             handle: Mutex::new(None),
         }
     }
 
     pub(crate) fn start(&self, scheduler: &Arc<Scheduler>) -> io::Result<()> {
+        let _first = self.poll.set(scheduler.netpoll().caller());
         let watched = scheduler.clone();
         let handle = thread::Builder::new()
             .name("raddle-monitor".into())
@@ -105,7 +111,7 @@ impl Monitor {
     /// Whether it sleeps and has not been called.
     pub(crate) fn is_asleep(&self) -> bool {
         // ORDER: SeqCst, rare.
-        self.state.load(SeqCst) == ASLEEP
+        self.state.load(SeqCst) != AWAKE
     }
 
     /// A machine has a permit that it took or was given just now: the monitor
@@ -114,7 +120,7 @@ impl Monitor {
     pub(crate) fn call_if_asleep(&self) {
         // ORDER: Relaxed: the lock of the book orders this after the
         // machine's permit; see `sleep_while_idle`.
-        if self.state.load(Relaxed) == ASLEEP {
+        if self.state.load(Relaxed) != AWAKE {
             self.call();
         }
     }
@@ -122,7 +128,12 @@ impl Monitor {
     #[cold]
     pub(crate) fn call(&self) {
         // ORDER: SeqCst, rare.
-        self.state.store(AWAKE, SeqCst);
+        let was = self.state.swap(AWAKE, SeqCst);
+        if was == AT_POLL
+            && let Some(poll) = self.poll.get()
+        {
+            poll.call();
+        }
         if let Some(thread) = self.thread.get() {
             thread.unpark();
         }
@@ -200,12 +211,13 @@ impl<'a> Watch<'a> {
                 self.trimmed_at = now;
                 let _bytes = stack::trim_unused();
             }
+            // Also while all are idle: none of them need sleep there.
+            self.scheduler.netpoll().look(now);
             if self.is_idle() {
                 self.sleep_while_idle(now);
                 continue;
             }
             self.idle_since = None;
-            self.scheduler.netpoll().look(now);
             self.look(now);
         }
     }
@@ -246,18 +258,16 @@ impl<'a> Watch<'a> {
         self.known.lie_down();
         let mut trim_at = clock::now() + TRIM_AFTER;
         let mut proof = deadlock::Proof::new();
+        let mut ready = Ready::none();
         // ORDER: SeqCst, rare.
         while state.load(SeqCst) == ASLEEP && !self.scheduler.is_stopping() && self.is_idle() {
             if proof.due_at() <= clock::now() {
                 proof.attempt();
             }
             let timer = self.first_stuck_timer();
-            match timer.min(trim_at).min(proof.due_at()) {
-                u64::MAX => thread::park(),
-                deadline => {
-                    let left = deadline.saturating_sub(clock::now());
-                    thread::park_timeout(Duration::from_nanos(left));
-                }
+            ready = self.sleep_until(timer.min(trim_at).min(proof.due_at()));
+            if !ready.is_empty() {
+                break;
             }
             let now = clock::now();
             if timer <= now {
@@ -276,11 +286,40 @@ impl<'a> Watch<'a> {
         self.known.get_up();
         // ORDER: as above.
         state.store(AWAKE, SeqCst);
+        ready.tell();
         self.idle_since = None;
         self.pause = PAUSE_LEAST;
         self.quiet = 0;
         // ORDER: Relaxed: a coarse time.
         self.scheduler.coarse.store(clock::now(), Relaxed);
+    }
+
+    /// Until called or `deadline`, or in the netpoller, if it is in use and no
+    /// machine sleeps there, until something is ready.
+    fn sleep_until(&self, deadline: u64) -> Ready {
+        // ORDER: the state that says so was stored: before the looks below.
+        fence(SeqCst);
+        let netpoll = self.scheduler.netpoll();
+        if netpoll.is_used() && netpoll.try_take_role() {
+            let state = &self.scheduler.monitor.state;
+            // ORDER: SeqCst, both, rare. A failure: called, so no sleep.
+            let may_sleep = state.compare_exchange(ASLEEP, AT_POLL, SeqCst, SeqCst);
+            let ready = match may_sleep {
+                Ok(_) => netpoll.wait(deadline),
+                Err(_called) => Ready::none(),
+            };
+            // ORDER: as above; a failure: called.
+            let _stays = state.compare_exchange(AT_POLL, ASLEEP, SeqCst, SeqCst);
+            netpoll.leave_role();
+            return ready;
+        }
+        if deadline == u64::MAX {
+            thread::park();
+        } else {
+            let left = deadline.saturating_sub(clock::now());
+            thread::park_timeout(Duration::from_nanos(left));
+        }
+        Ready::none()
     }
 
     fn look(&mut self, now: u64) {

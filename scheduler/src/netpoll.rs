@@ -10,11 +10,11 @@
 //! without waiting; elsewhere mio waits.
 
 use crate::clock;
-use crate::descriptor::Slot;
+use crate::descriptor::{Event, Slot};
 use crate::fatal::fatal;
 use crate::scheduler::Scheduler;
-use crate::shim::fixed::{AtomicBool, AtomicU64};
-use crate::shim::{Acquire, Relaxed, Release};
+use crate::shim::fixed::{AtomicBool, AtomicU64, fence};
+use crate::shim::{Acquire, Relaxed, Release, SeqCst};
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Registry, Token, Waker};
 use std::io;
@@ -28,12 +28,25 @@ const CALL: Token = Token(usize::MAX);
 const LOOK_EVERY: u64 = 500_000;
 
 pub(crate) struct Netpoll {
-    /// Whether a machine has the role: the lock is then its own.
+    /// Whether somebody has the role of the sleeper here: it holds the lock,
+    /// or gets it soon.
     taken: AtomicBool,
     poll: Mutex<(Poll, Events)>,
-    waker: Waker,
+    caller: Caller,
     shared: Arc<Shared>,
     looked_at: AtomicU64,
+}
+
+/// Ends the wait of who has the role.
+#[derive(Clone)]
+pub(crate) struct Caller(Arc<Waker>);
+
+impl Caller {
+    pub(crate) fn call(&self) {
+        if let Err(error) = self.0.wake() {
+            fatal!("cannot wake who sleeps in the netpoller: {error}");
+        }
+    }
 }
 
 /// What registrations keep.
@@ -44,28 +57,34 @@ struct Shared {
 }
 
 /// A descriptor's registration with one runtime's netpoller.
-pub(crate) struct Registration(Arc<Shared>);
+pub(crate) struct Registration {
+    with: Arc<Shared>,
+    fd: RawFd,
+}
 
 impl Registration {
     pub(crate) fn is_with(&self, scheduler: &Scheduler) -> bool {
-        Arc::ptr_eq(&self.0, &scheduler.netpoll().shared)
+        Arc::ptr_eq(&self.with, &scheduler.netpoll().shared)
     }
 
+    /// Ends it if it is one of `fd`, which is open. Another number may be in
+    /// use again, for another file.
     pub(crate) fn end(&self, fd: RawFd) {
-        // It fails if the descriptor is gone: then so is the registration.
-        let _gone = self.0.registry.deregister(&mut SourceFd(&fd));
+        if self.fd == fd {
+            let _gone = self.with.registry.deregister(&mut SourceFd(&fd));
+        }
     }
 }
 
 impl Netpoll {
     pub(crate) fn new() -> io::Result<Self> {
         let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), CALL)?;
+        let caller = Caller(Arc::new(Waker::new(poll.registry(), CALL)?));
         let registry = poll.registry().try_clone()?;
         Ok(Self {
             taken: AtomicBool::new(false),
             poll: Mutex::new((poll, Events::with_capacity(256))),
-            waker,
+            caller,
             shared: Arc::new(Shared {
                 registry,
                 is_used: AtomicBool::new(false),
@@ -78,12 +97,23 @@ impl Netpoll {
     /// as one.
     pub(crate) fn register(&self, fd: RawFd, slot: &'static Slot) -> io::Result<Registration> {
         let token = Token(std::ptr::from_ref(slot) as usize);
-        let both = Interest::READABLE | Interest::WRITABLE;
         let registry = &self.shared.registry;
-        registry.register(&mut SourceFd(&fd), token, both)?;
-        // ORDER: Relaxed: a hint for who looks.
-        self.shared.is_used.store(true, Relaxed);
-        Ok(Registration(self.shared.clone()))
+        let mut source = SourceFd(&fd);
+        match registry.register(&mut source, token, interest()) {
+            // Left behind by another owner of this number, for this file.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                registry.reregister(&mut source, token, interest())?;
+            }
+            result => result?,
+        }
+        // ORDER: SeqCst, rare: the caller then looks whether the monitor
+        // sleeps, which looks at this once it has said so.
+        self.shared.is_used.store(true, SeqCst);
+        fence(SeqCst);
+        Ok(Registration {
+            with: self.shared.clone(),
+            fd,
+        })
     }
 
     /// Takes the role of the one who waits here.
@@ -98,34 +128,53 @@ impl Netpoll {
         self.taken.store(false, Release);
     }
 
+    /// Whether any descriptor has ever been registered.
+    pub(crate) fn is_used(&self) -> bool {
+        // ORDER: SeqCst, rare: as in `register`.
+        self.shared.is_used.load(SeqCst)
+    }
+
     /// Ends the wait of who has the role.
     pub(crate) fn call(&self) {
-        if let Err(error) = self.waker.wake() {
-            fatal!("cannot wake the machine in the netpoller: {error}");
-        }
+        self.caller.call();
+    }
+
+    pub(crate) fn caller(&self) -> Caller {
+        self.caller.clone()
     }
 
     /// Looks for readiness if nobody has for a while; `now` as of the clock.
     pub(crate) fn look(&self, now: u64) {
-        // ORDER: Relaxed, both: hints; at worst a look too many.
+        // ORDER: Relaxed, all: hints; at worst a look too many.
         if !self.shared.is_used.load(Relaxed)
             || now.saturating_sub(self.looked_at.load(Relaxed)) < LOOK_EVERY
-            || !self.try_take_role()
+            || self.taken.load(Relaxed)
         {
             return;
         }
+        // No role for this: a machine that goes to sleep meanwhile would
+        // find it taken, and sleep elsewhere.
+        let Ok(mut inner) = self.poll.try_lock() else {
+            return;
+        };
         // ORDER: Relaxed: as above.
         self.looked_at.store(now, Relaxed);
-        let (ready, _) = self.fetch(Some(Duration::ZERO));
-        self.leave_role();
-        ready.tell();
+        let found = fetch(&mut inner, Some(Duration::ZERO));
+        drop(inner);
+        // ORDER: Acquire pairs with `try_take_role`.
+        if found.was_called && self.taken.load(Acquire) {
+            // It is for one who has taken the role since, and may not have
+            // begun to wait.
+            self.call();
+        }
+        found.ready.tell();
     }
 
     /// Waits until `deadline` at most (`u64::MAX`: for ever); by the holder
     /// of the role. May end early.
     pub(crate) fn wait(&self, deadline: u64) -> Ready {
         if deadline == u64::MAX {
-            return self.fetch(None).0;
+            return self.fetch(None).ready;
         }
         self.wait_until(deadline)
     }
@@ -138,9 +187,9 @@ impl Netpoll {
         let left = || deadline.saturating_sub(clock::now());
         if left() > 2 * MARGIN {
             // One system call where the other way takes two.
-            let (ready, any) = self.fetch(Some(Duration::from_nanos(left() - MARGIN)));
-            if any {
-                return ready;
+            let found = self.fetch(Some(Duration::from_nanos(left() - MARGIN)));
+            if found.was_called || !found.ready.is_empty() {
+                return found.ready;
             }
         }
         let left = left();
@@ -157,16 +206,16 @@ impl Netpoll {
         let ready =
             unsafe { libc::ppoll(&raw mut descriptor, 1, &raw const timeout, std::ptr::null()) };
         if ready > 0 {
-            self.fetch(Some(Duration::ZERO)).0
+            self.fetch(Some(Duration::ZERO)).ready
         } else {
-            Ready(Vec::new())
+            Ready::none()
         }
     }
 
     #[cfg(not(target_os = "linux"))]
     fn wait_until(&self, deadline: u64) -> Ready {
         let left = deadline.saturating_sub(clock::now());
-        self.fetch(Some(Duration::from_nanos(left))).0
+        self.fetch(Some(Duration::from_nanos(left))).ready
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, (Poll, Events)> {
@@ -175,53 +224,72 @@ impl Netpoll {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// What is ready, and whether anything ended the wait before its time.
-    fn fetch(&self, timeout: Option<Duration>) -> (Ready, bool) {
-        let mut inner = self.lock();
-        let (poll, events) = &mut *inner;
-        match poll.poll(events, timeout) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => fatal!("the netpoller cannot wait: {error}"),
-        }
-        let any = !events.is_empty();
-        let ready = events
-            .iter()
-            .filter(|event| event.token() != CALL)
-            .map(|event| Edge {
-                slot: event.token().0,
-                is_readable: event.is_readable(),
-                is_writable: event.is_writable(),
-                is_hung_up: event.is_read_closed() || event.is_write_closed() || event.is_error(),
-            })
-            .collect();
-        events.clear();
-        (Ready(ready), any)
+    fn fetch(&self, timeout: Option<Duration>) -> Found {
+        fetch(&mut self.lock(), timeout)
+    }
+}
+
+/// What ended a wait; nothing: its time was over.
+struct Found {
+    ready: Ready,
+    was_called: bool,
+}
+
+fn fetch((poll, events): &mut (Poll, Events), timeout: Option<Duration>) -> Found {
+    match poll.poll(events, timeout) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        Err(error) => fatal!("the netpoller cannot wait: {error}"),
+    }
+    let ready: Vec<_> = events
+        .iter()
+        .filter(|event| event.token() != CALL)
+        .map(|event| (event.token().0, event_of(event)))
+        .collect();
+    let was_called = events.iter().any(|event| event.token() == CALL);
+    events.clear();
+    Found {
+        ready: Ready(ready),
+        was_called,
+    }
+}
+
+/// All that a waiter may have to be told of.
+fn interest() -> Interest {
+    let both = Interest::READABLE | Interest::WRITABLE;
+    #[cfg(target_os = "linux")]
+    let both = both | Interest::PRIORITY;
+    both
+}
+
+fn event_of(event: &mio::event::Event) -> Event {
+    Event {
+        is_readable: event.is_readable(),
+        is_writable: event.is_writable(),
+        is_hung_up: event.is_read_closed() || event.is_write_closed() || event.is_error(),
+        is_urgent: event.is_priority(),
     }
 }
 
 /// Descriptors that have become ready, to be told after the poll.
 #[must_use = "their waiters sleep on"]
-pub(crate) struct Ready(Vec<Edge>);
-
-struct Edge {
-    slot: usize,
-    is_readable: bool,
-    is_writable: bool,
-    is_hung_up: bool,
-}
+pub(crate) struct Ready(Vec<(usize, Event)>);
 
 impl Ready {
+    pub(crate) fn none() -> Self {
+        Self(Vec::new())
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
     /// Wakes those who wait for them.
     pub(crate) fn tell(self) {
-        for edge in self.0 {
+        for (token, event) in self.0 {
             // SAFETY: a token made by `register`; slots are never freed.
-            let slot = unsafe { &*(edge.slot as *const Slot) };
-            slot.edge(edge.is_readable, edge.is_writable, edge.is_hung_up);
+            let slot = unsafe { &*(token as *const Slot) };
+            slot.tell(event);
         }
     }
 }

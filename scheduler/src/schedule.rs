@@ -11,7 +11,7 @@ use crate::park::Due;
 use crate::processor::GiveWay;
 use crate::roll;
 use crate::scheduler::Scheduler;
-use crate::shim::{Relaxed, Release};
+use crate::shim::{Relaxed, Release, SeqCst, fence};
 use crate::state::Woken;
 use crate::switch::{Coroutine, Left};
 use crate::trace;
@@ -372,8 +372,12 @@ fn rest(here: Here) {
     }
     if bed == Bed::Poll {
         scheduler.netpoll().leave_role();
+        // ORDER: before `wake_to_work` asks whether the monitor sleeps: the
+        // monitor says that it does and then asks for the role.
+        fence(SeqCst);
         if let Some(ready) = own.ready.take() {
             // With a permit, if there was one: so they come to this machine.
+            machine::open_stall(here);
             ready.tell();
         }
     }
@@ -416,7 +420,10 @@ fn sleep(here: Here, bed: Bed) {
     };
     while !here.sleep.is_called() {
         let timer = first_timer(here);
-        sleep_once(here, bed, timer.min(trim_at));
+        if sleep_once(here, bed, timer.min(trim_at)) {
+            // To be told before anything else: a second look would hide it.
+            return;
+        }
         let now = if timer.min(trim_at) == u64::MAX {
             0
         } else {
@@ -434,13 +441,14 @@ fn sleep(here: Here, bed: Bed) {
     }
 }
 
-/// Until `deadline` at most; may end early.
-fn sleep_once(here: Here, bed: Bed, deadline: u64) {
+/// Until `deadline` at most; may end early. `true`: descriptors are ready.
+fn sleep_once(here: Here, bed: Bed, deadline: u64) -> bool {
     match bed {
         Bed::Poll => {
             let ready = here.scheduler().netpoll().wait(deadline);
             if !ready.is_empty() {
                 here.own().ready.set(Some(ready));
+                return true;
             }
         }
         Bed::Word if deadline == u64::MAX => thread::park(),
@@ -450,6 +458,7 @@ fn sleep_once(here: Here, bed: Bed, deadline: u64) {
             }
         }
     }
+    false
 }
 
 /// At a slice's end, while others want a permit: behind them in line.
