@@ -62,9 +62,11 @@ rooms! {
     #[allow(unsafe_code)]
     mod go;
     mod goroutine_local;
+    pub mod net;
     pub mod observe;
     mod print;
     pub mod runtime;
+    mod source;
     // As `go`.
     #[allow(unsafe_code)]
     mod start;

@@ -26,6 +26,11 @@ fn start(config: Result<Config, ConfigError>) -> std::io::Result<Runtime> {
     Builder::of_config(config).build()
 }
 
+/// The default runtime's scheduler, which starts if it has not yet.
+pub(crate) fn default_scheduler() -> &'static Scheduler {
+    default_runtime().scheduler()
+}
+
 /// The default runtime's scheduler, if it has started.
 pub(crate) fn started_default() -> Option<&'static Scheduler> {
     DEFAULT.get().map(Runtime::scheduler)
@@ -36,7 +41,7 @@ pub(crate) fn started_default() -> Option<&'static Scheduler> {
 pub(crate) fn with_scheduler<R>(f: impl FnOnce(&Scheduler) -> R) -> R {
     with_current_scheduler(|current| match current {
         Some(scheduler) => f(scheduler),
-        None => f(default_runtime().scheduler()),
+        None => f(default_scheduler()),
     })
 }
 

@@ -80,6 +80,13 @@ pub fn on_runtimes(
     }
 }
 
+/// Runs `body` in a goroutine of runtimes of each kind, and on a plain thread
+/// whose goroutines are the default runtime's.
+pub fn everywhere(limit: Duration, body: impl Fn() + Send + Sync + Clone) {
+    on_runtimes(&[1, 2, 4], &MODES, limit, |runtime, _| runtime.run(&body));
+    with_deadline(limit, "a plain thread", body);
+}
+
 /// Runs `body` on a thread of its own. When it takes longer than `limit` the
 /// process ends, for what hangs cannot be cleaned up: `what` names the seed
 /// and the configuration.

@@ -1,0 +1,148 @@
+//! Sockets where descriptors are scarce, and sockets that are idle. Each in a
+//! child process of its own.
+
+mod common;
+
+use common::{Mode, child, comes_true, is_child, runtime, stderr, stdout};
+use raddle::chan::{bounded, unbounded};
+use raddle::net::{TcpListener, TcpStream};
+use std::io::{ErrorKind, Read, Write};
+use std::time::Duration;
+
+fn in_child(name: &str) -> bool {
+    if is_child() {
+        return true;
+    }
+    let output = child(name, &[]);
+    let text = stderr(&output);
+    assert!(output.status.success(), "{text}{}", stdout(&output));
+    false
+}
+
+fn limit_descriptors(most: u64) {
+    use rustix::process::{Resource, Rlimit, setrlimit};
+    let limit = Rlimit {
+        current: Some(most),
+        maximum: Some(most),
+    };
+    setrlimit(Resource::Nofile, limit).unwrap();
+}
+
+/// An accept loop meets the error, goes on, and takes the connections that
+/// have waited as soon as there are descriptors again.
+#[test]
+fn an_accept_loop_survives_the_want_of_descriptors() {
+    if !in_child("an_accept_loop_survives_the_want_of_descriptors") {
+        return;
+    }
+    limit_descriptors(100);
+    for mode in [Mode::Pinned, Mode::Migrate] {
+        for procs in [1, 2] {
+            let runtime = runtime(mode, procs);
+            let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+            let address = listener.local_addr().unwrap();
+            let stop = listener.try_clone().unwrap();
+            let mut clients = Vec::new();
+            while let Ok(client) = TcpStream::connect(address) {
+                clients.push(client);
+            }
+            assert!(clients.len() > 20);
+            let (tell, told) = bounded(1);
+            let server = runtime.spawn(move || {
+                loop {
+                    match listener.accept() {
+                        Ok((mut stream, _)) => drop(raddle::spawn(move || {
+                            let mut byte = [0; 1];
+                            while stream.read(&mut byte).unwrap_or(0) == 1 {
+                                let _gone = stream.write_all(&byte);
+                            }
+                        })),
+                        Err(error) if error.raw_os_error() == Some(24) => {
+                            let _told = tell.try_send(());
+                        }
+                        Err(error) => return error.kind(),
+                    }
+                }
+            });
+            told.recv().unwrap();
+            // The last of them has no other end yet. Others go; it is served.
+            let mut last = clients.pop().unwrap();
+            last.write_all(b"!").unwrap();
+            clients.clear();
+            last.read_exact(&mut [0; 1]).unwrap();
+            drop(last);
+            stop.set_deadline(Some(std::time::Instant::now()));
+            assert_eq!(server.join().unwrap(), ErrorKind::TimedOut);
+        }
+    }
+}
+
+/// How often the threads of this process, but for the caller's, were
+/// switched to.
+fn switches() -> Vec<(String, u64)> {
+    let me = std::fs::read_link("/proc/thread-self").unwrap();
+    let me = me.file_name().unwrap().to_owned();
+    let mut counts: Vec<_> = std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.file_name() != me)
+        .map(|entry| {
+            let status = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+            let numbers = status
+                .lines()
+                .filter(|line| line.contains("ctxt_switches"))
+                .map(|line| line.rsplit(char::is_whitespace).next().unwrap())
+                .map(|number| number.parse::<u64>().unwrap());
+            (entry.file_name().display().to_string(), numbers.sum())
+        })
+        .collect();
+    counts.sort();
+    counts
+}
+
+#[test]
+fn idle_connections_cost_no_switches() {
+    if !in_child("idle_connections_cost_no_switches") {
+        return;
+    }
+    let most = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+    let many = most.maximum.map_or(1000, |most| (most / 4).min(1000)) as usize;
+    limit_descriptors(most.maximum.unwrap_or(4096).min(4096));
+    let runtimes =
+        [(Mode::Pinned, 2), (Mode::Migrate, 2)].map(|(mode, procs)| runtime(mode, procs));
+    let mut clients = Vec::new();
+    for runtime in &runtimes {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        let (tell, told) = unbounded();
+        drop(runtime.spawn(move || {
+            for stream in listener.incoming() {
+                let (mut stream, tell) = (stream.unwrap(), tell.clone());
+                drop(raddle::spawn(move || {
+                    tell.send(()).unwrap();
+                    while stream.read(&mut [0; 8]).unwrap_or(0) > 0 {
+                        tell.send(()).unwrap();
+                    }
+                }));
+            }
+        }));
+        for _ in 0..many / 2 {
+            clients.push(std::net::TcpStream::connect(address).unwrap());
+            told.recv().unwrap();
+        }
+        // Each has read once.
+        for client in clients.iter_mut().rev().take(many / 2) {
+            client.write_all(b"hello").unwrap();
+            told.recv().unwrap();
+        }
+    }
+    let quiet = comes_true(Duration::from_secs(20), || {
+        let before = switches();
+        std::thread::sleep(Duration::from_secs(1));
+        before == switches()
+    });
+    assert!(quiet, "{:?}", switches());
+    let before = switches();
+    std::thread::sleep(Duration::from_secs(2));
+    assert_eq!(before, switches());
+}

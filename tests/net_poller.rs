@@ -1,0 +1,123 @@
+//! Somebody always hears of sockets, whoever else is stuck, gone or not there
+//! yet.
+
+mod common;
+
+use common::{MODES, Mode, child, is_child, limit, runtime, stderr, stdout, with_deadline};
+use raddle::chan::bounded;
+use raddle::net::{TcpListener, TcpStream};
+use std::io::{Read, Write};
+use std::net as std_net;
+use std::thread;
+use std::time::{Duration, Instant};
+
+/// A raddle end, and a plain one.
+fn pair() -> (TcpStream, std_net::TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let plain = std_net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    (listener.accept().unwrap().0, plain)
+}
+
+/// Sends back one byte, once.
+fn echo(runtime: &raddle::runtime::Runtime) -> std_net::TcpStream {
+    let (mut stream, plain) = pair();
+    let (tell, told) = bounded(0);
+    drop(runtime.spawn(move || {
+        tell.send(()).unwrap();
+        let mut byte = [0; 1];
+        stream.read_exact(&mut byte).unwrap();
+        stream.write_all(&byte).unwrap();
+    }));
+    told.recv().unwrap();
+    plain
+}
+
+fn time_of(mut stream: std_net::TcpStream) -> Duration {
+    let begin = Instant::now();
+    stream.write_all(b"?").unwrap();
+    stream.read_exact(&mut [0; 1]).unwrap();
+    begin.elapsed()
+}
+
+/// It sleeps in the poll, wakes with a goroutine that blocks it, and loses
+/// its processor; all others are idle, on their words.
+#[test]
+fn sockets_are_served_while_the_machine_that_polled_is_stuck() {
+    for procs in [1, 2] {
+        with_deadline(limit(20), &format!("P = {procs}"), || {
+            let runtime = runtime(Mode::Migrate, procs);
+            let (mut stuck, mut plain) = pair();
+            let (tell, told) = bounded(1);
+            let blocks = runtime.spawn(move || {
+                stuck.read_exact(&mut [0; 1]).unwrap();
+                tell.send(()).unwrap();
+                thread::sleep(Duration::from_secs(2));
+            });
+            let echoes = [(); 3].map(|()| echo(&runtime));
+            plain.write_all(b"!").unwrap();
+            told.recv().unwrap();
+            // Takes the processor away from the stuck machine, and is done. By
+            // the end of the sleep all others are idle.
+            runtime.spawn(|| ()).join().unwrap();
+            thread::sleep(Duration::from_millis(50));
+            for stream in echoes {
+                let took = time_of(stream);
+                assert!(took < Duration::from_millis(500), "{took:?}");
+            }
+            blocks.join().unwrap();
+        });
+    }
+}
+
+#[test]
+fn sockets_are_served_after_a_machine_of_ones_own_is_gone() {
+    for mode in MODES {
+        with_deadline(limit(20), &format!("{mode:?}"), || {
+            let runtime = runtime(mode, 1);
+            let echoes = [(); 20].map(|()| echo(&runtime));
+            let (mut own, mut plain) = pair();
+            let own = runtime.run(|| {
+                raddle::Builder::new()
+                    .own_thread(true)
+                    .spawn(move || own.read_exact(&mut [0; 1]).unwrap())
+                    .unwrap()
+            });
+            plain.write_all(b"!").unwrap();
+            own.join().unwrap();
+            for stream in echoes {
+                let took = time_of(stream);
+                assert!(took < Duration::from_millis(500), "{took:?}");
+            }
+        });
+    }
+}
+
+/// A thread waits for a socket, and no goroutine has been spawned yet.
+#[test]
+fn a_thread_alone_is_told_of_its_socket() {
+    const NAME: &str = "a_thread_alone_is_told_of_its_socket";
+    if !is_child() {
+        let output = child(NAME, &[]);
+        assert!(
+            output.status.success(),
+            "{}{}",
+            stderr(&output),
+            stdout(&output)
+        );
+        return;
+    }
+    with_deadline(limit(20), "", || {
+        let (mut stream, mut plain) = pair();
+        let writer = thread::spawn(move || {
+            for _ in 0..3 {
+                // Long enough for the monitor to sleep in between.
+                thread::sleep(Duration::from_millis(60));
+                plain.write_all(b"!").unwrap();
+            }
+        });
+        for _ in 0..3 {
+            stream.read_exact(&mut [0; 1]).unwrap();
+        }
+        writer.join().unwrap();
+    });
+}
