@@ -2,7 +2,7 @@
 
 use crate::start::default_scheduler;
 use raddle_scheduler::{Descriptor, Direction, clock};
-use rustix::io::ioctl_fionbio;
+use rustix::io::{Errno, ioctl_fionbio};
 use std::fmt;
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
 use std::os::fd::{AsFd, AsRawFd};
@@ -119,27 +119,70 @@ impl<T: AsFd> Source<T> {
         direction: Direction,
         mut operation: impl FnMut(&T) -> io::Result<(R, bool)>,
     ) -> io::Result<R> {
-        // ORDER: Relaxed: as `set_nonblocking`.
-        if self.family.shows_would_block.load(Relaxed) {
+        if self.shows_would_block() {
             return operation(&self.inner).map(|(result, _)| result);
         }
+        match self.end_of_call(direction) {
+            None => self.run_until(direction, None, operation),
+            end => {
+                let result = self.run_until(direction, end, operation);
+                result.map_err(|error| self.as_timeout(direction, error))
+            }
+        }
+    }
+
+    /// As `run`, where the system does not always tell that it would not
+    /// block any more: it is asked, in pauses that grow.
+    pub(crate) fn run_unheard<R>(
+        &self,
+        direction: Direction,
+        mut operation: impl FnMut(&T) -> io::Result<R>,
+    ) -> io::Result<R> {
+        const LEAST: u64 = 50_000;
+        const MOST: u64 = 5_000_000;
+        if self.shows_would_block() {
+            return operation(&self.inner);
+        }
+        let end = self.end_of_call(direction).unwrap_or(NONE);
+        let mut pause = LEAST;
+        loop {
+            let next = clock::now() + pause;
+            let result = self.run_until(direction, Some(next.min(end)), |inner| {
+                Ok((operation(inner)?, false))
+            });
+            match result {
+                Err(error) if self.is_timeout(direction, &error) && next < end => {
+                    pause = (pause * 2).min(MOST);
+                }
+                result => return result.map_err(|error| self.as_timeout(direction, error)),
+            }
+        }
+    }
+
+    fn shows_would_block(&self) -> bool {
+        // ORDER: Relaxed: as `set_nonblocking`.
+        self.family.shows_would_block.load(Relaxed)
+    }
+
+    /// When a call that begins now ends by its timeout.
+    fn end_of_call(&self, direction: Direction) -> Option<u64> {
         // ORDER: Relaxed: as `set_nonblocking`.
         let timeout = self.family.timeout(direction).load(Relaxed);
-        if timeout == NONE {
-            return self.run_until(direction, None, operation);
-        }
-        let deadline = clock::now().saturating_add(timeout);
-        let result = self.run_until(direction, Some(deadline), operation);
-        match result {
-            // Not one of the system's own.
-            Err(error)
-                if error.kind() == io::ErrorKind::TimedOut
-                    && error.raw_os_error().is_none()
-                    && !self.family.descriptor.is_late(direction) =>
-            {
-                Err(rustix::io::Errno::AGAIN.into())
-            }
-            result => result,
+        (timeout != NONE).then(|| clock::now().saturating_add(timeout))
+    }
+
+    /// Whether it is no error of the system's, nor the deadline's end.
+    fn is_timeout(&self, direction: Direction, error: &io::Error) -> bool {
+        error.kind() == io::ErrorKind::TimedOut
+            && error.raw_os_error().is_none()
+            && !self.family.descriptor.is_late(direction)
+    }
+
+    fn as_timeout(&self, direction: Direction, error: io::Error) -> io::Error {
+        if self.is_timeout(direction, &error) {
+            Errno::AGAIN.into()
+        } else {
+            error
         }
     }
 

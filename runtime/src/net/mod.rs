@@ -43,6 +43,8 @@ mod options;
 mod raw;
 mod tcp;
 mod udp;
+pub mod unix;
+mod unix_datagram;
 
 pub use addr::ToSocketAddrs;
 pub use std::net::{

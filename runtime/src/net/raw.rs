@@ -1,6 +1,7 @@
 //! Sockets from and into descriptors and std's sockets. The room for the
 //! unsafe that `FromRawFd` asks for.
 
+use super::unix::{UnixDatagram, UnixListener, UnixStream};
 use super::{TcpListener, TcpStream, UdpSocket};
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
@@ -81,4 +82,7 @@ conversions! {
     TcpListener = std::net::TcpListener;
     TcpStream = std::net::TcpStream;
     UdpSocket = std::net::UdpSocket;
+    UnixDatagram = std::os::unix::net::UnixDatagram;
+    UnixListener = std::os::unix::net::UnixListener;
+    UnixStream = std::os::unix::net::UnixStream;
 }

@@ -45,7 +45,7 @@ pub struct TcpStream {
 }
 
 /// How every socket is made.
-const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
+pub(super) const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
 impl TcpStream {
     pub(super) fn of_std(stream: net::TcpStream) -> io::Result<Self> {
@@ -333,7 +333,7 @@ impl TcpListener {
 
 /// A loop that goes on after an error (no descriptor is left) lets those run
 /// who might end it.
-fn after_a_turn(error: io::Error) -> io::Error {
+pub(super) fn after_a_turn(error: io::Error) -> io::Error {
     if error.kind() != io::ErrorKind::WouldBlock {
         crate::yield_now();
     }
