@@ -62,9 +62,14 @@ rooms! {
     #[allow(unsafe_code)]
     mod go;
     mod goroutine_local;
+    pub mod io;
     pub mod net;
     pub mod observe;
     mod print;
+    pub mod process;
+    // Descriptors by number are unsafe to take.
+    #[allow(unsafe_code)]
+    mod raw;
     pub mod runtime;
     mod source;
     // As `go`.

@@ -39,8 +39,6 @@
 mod addr;
 #[macro_use]
 mod options;
-#[allow(unsafe_code)]
-mod raw;
 mod tcp;
 mod udp;
 pub mod unix;

@@ -41,14 +41,14 @@ use std::time::Duration;
 /// # Go
 /// `net.TCPConn`.
 pub struct TcpStream {
-    pub(super) source: Source<net::TcpStream>,
+    pub(crate) source: Source<net::TcpStream>,
 }
 
 /// How every socket is made.
 pub(super) const FLAGS: SocketFlags = SocketFlags::CLOEXEC.union(SocketFlags::NONBLOCK);
 
 impl TcpStream {
-    pub(super) fn of_std(stream: net::TcpStream) -> io::Result<Self> {
+    pub(crate) fn of_std(stream: net::TcpStream) -> io::Result<Self> {
         // Its timeouts are kept by the system, which heeds them no more.
         let timeouts = (stream.read_timeout()?, stream.write_timeout()?);
         let source = Source::adopt(stream)?;
@@ -260,11 +260,11 @@ fn is_connected(stream: &net::TcpStream) -> io::Result<((), bool)> {
 /// # Go
 /// `net.TCPListener`.
 pub struct TcpListener {
-    pub(super) source: Source<net::TcpListener>,
+    pub(crate) source: Source<net::TcpListener>,
 }
 
 impl TcpListener {
-    pub(super) fn of_std(listener: net::TcpListener) -> io::Result<Self> {
+    pub(crate) fn of_std(listener: net::TcpListener) -> io::Result<Self> {
         let source = Source::adopt(listener)?;
         Ok(Self { source })
     }

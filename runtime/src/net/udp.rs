@@ -30,11 +30,11 @@ use std::net::{self, Ipv4Addr, Ipv6Addr, SocketAddr};
 /// # Go
 /// `net.UDPConn`.
 pub struct UdpSocket {
-    pub(super) source: Source<net::UdpSocket>,
+    pub(crate) source: Source<net::UdpSocket>,
 }
 
 impl UdpSocket {
-    pub(super) fn of_std(socket: net::UdpSocket) -> io::Result<Self> {
+    pub(crate) fn of_std(socket: net::UdpSocket) -> io::Result<Self> {
         // Its timeouts are kept by the system, which heeds them no more.
         let timeouts = (socket.read_timeout()?, socket.write_timeout()?);
         let source = Source::adopt(socket)?;

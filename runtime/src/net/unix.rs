@@ -43,11 +43,11 @@ use std::path::Path;
 /// # Go
 /// `net.UnixConn`.
 pub struct UnixStream {
-    pub(super) source: Source<net::UnixStream>,
+    pub(crate) source: Source<net::UnixStream>,
 }
 
 impl UnixStream {
-    pub(super) fn of_std(stream: net::UnixStream) -> io::Result<Self> {
+    pub(crate) fn of_std(stream: net::UnixStream) -> io::Result<Self> {
         // Its timeouts are kept by the system, which heeds them no more.
         let timeouts = (stream.read_timeout()?, stream.write_timeout()?);
         let source = Source::adopt(stream)?;
@@ -185,11 +185,11 @@ fn raw_addr(address: &SocketAddr) -> io::Result<SocketAddrUnix> {
 /// `net.UnixListener`, which removes the path when it is closed; this does
 /// not.
 pub struct UnixListener {
-    pub(super) source: Source<net::UnixListener>,
+    pub(crate) source: Source<net::UnixListener>,
 }
 
 impl UnixListener {
-    pub(super) fn of_std(listener: net::UnixListener) -> io::Result<Self> {
+    pub(crate) fn of_std(listener: net::UnixListener) -> io::Result<Self> {
         let source = Source::adopt(listener)?;
         Ok(Self { source })
     }

@@ -34,11 +34,11 @@ use std::path::Path;
 /// # Go
 /// `net.UnixConn` of the network `unixgram`.
 pub struct UnixDatagram {
-    pub(super) source: Source<net::UnixDatagram>,
+    pub(crate) source: Source<net::UnixDatagram>,
 }
 
 impl UnixDatagram {
-    pub(super) fn of_std(socket: net::UnixDatagram) -> io::Result<Self> {
+    pub(crate) fn of_std(socket: net::UnixDatagram) -> io::Result<Self> {
         // Its timeouts are kept by the system, which heeds them no more.
         let timeouts = (socket.read_timeout()?, socket.write_timeout()?);
         let source = Source::adopt(socket)?;

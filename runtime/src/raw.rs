@@ -1,8 +1,9 @@
-//! Sockets from and into descriptors and std's sockets. The room for the
-//! unsafe that `FromRawFd` asks for.
+//! From and into descriptors and std's types. The room for the unsafe that
+//! `FromRawFd` asks for.
 
-use super::unix::{UnixDatagram, UnixListener, UnixStream};
-use super::{TcpListener, TcpStream, UdpSocket};
+use crate::io::{PipeReader, PipeWriter};
+use crate::net::unix::{UnixDatagram, UnixListener, UnixStream};
+use crate::net::{TcpListener, TcpStream, UdpSocket};
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, IntoRawFd, OwnedFd, RawFd};
 
@@ -79,6 +80,8 @@ macro_rules! conversions {
 }
 
 conversions! {
+    PipeReader = std::io::PipeReader;
+    PipeWriter = std::io::PipeWriter;
     TcpListener = std::net::TcpListener;
     TcpStream = std::net::TcpStream;
     UdpSocket = std::net::UdpSocket;
