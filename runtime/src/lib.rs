@@ -25,6 +25,8 @@
 //! | to sleep | [`time::sleep`] | `time.Sleep` |
 //! | a timer, a ticker | [`time::Timer`], [`time::Ticker`] | `time.NewTimer`, `time.NewTicker` |
 //! | to cancel, to set a deadline | [`context::Context`] | `context.Context` |
+//! | sockets, pipes | [`net`], [`io`] | `net`, `os.Pipe` |
+//! | files, processes, signals | [`fs`], [`process`], [`signal`] | `os`, `os/exec`, `os/signal` |
 //! | a call that blocks its thread | [`blocking`] | any system call |
 //! | `main` as a goroutine | [`#[raddle::main]`](main) | `func main` |
 //! | a test that cannot hang | [`#[raddle::test]`](macro@test) | `go test -timeout` |
@@ -58,6 +60,7 @@ macro_rules! rooms {
 rooms! {
     pub mod chan;
     pub mod context;
+    pub mod fs;
     // Hands closures with borrows to the scheduler.
     #[allow(unsafe_code)]
     mod go;
@@ -71,6 +74,7 @@ rooms! {
     #[allow(unsafe_code)]
     mod raw;
     pub mod runtime;
+    pub mod signal;
     mod source;
     // As `go`.
     #[allow(unsafe_code)]

@@ -1,6 +1,7 @@
 //! From and into descriptors and std's types. The room for the unsafe that
 //! `FromRawFd` asks for.
 
+use crate::fs::File;
 use crate::io::{PipeReader, PipeWriter};
 use crate::net::unix::{UnixDatagram, UnixListener, UnixStream};
 use crate::net::{TcpListener, TcpStream, UdpSocket};
@@ -80,6 +81,7 @@ macro_rules! conversions {
 }
 
 conversions! {
+    File = std::fs::File;
     PipeReader = std::io::PipeReader;
     PipeWriter = std::io::PipeWriter;
     TcpListener = std::net::TcpListener;

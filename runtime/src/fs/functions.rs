@@ -1,0 +1,99 @@
+//! What is done to files by their paths.
+
+use super::{Metadata, Permissions};
+use crate::blocking;
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+macro_rules! of_a_path {
+    ($($(#[$doc:meta])+ fn $name:ident() -> $result:ty;)*) => {$(
+        $(#[$doc])+
+        ///
+        /// # Blocking
+        /// As [`blocking`]: the goroutine alone.
+        ///
+        /// # Errors
+        /// Those of std's function of that name.
+        pub fn $name<P: AsRef<Path>>(path: P) -> io::Result<$result> {
+            let path = path.as_ref();
+            blocking(|| fs::$name(path))
+        }
+    )*};
+}
+
+of_a_path! {
+    /// The path without links, `.` and `..`.
+    fn canonicalize() -> PathBuf;
+    /// Makes a directory.
+    fn create_dir() -> ();
+    /// Makes a directory and those it lies in.
+    fn create_dir_all() -> ();
+    /// Whether there is something.
+    fn exists() -> bool;
+    /// What the system knows of it; of a link, where it leads.
+    fn metadata() -> Metadata;
+    /// All that is in a file.
+    fn read() -> Vec<u8>;
+    /// Where a link leads.
+    fn read_link() -> PathBuf;
+    /// All that is in a file, which is text.
+    fn read_to_string() -> String;
+    /// Removes an empty directory.
+    fn remove_dir() -> ();
+    /// Removes a directory and what is in it.
+    fn remove_dir_all() -> ();
+    /// Removes a file.
+    fn remove_file() -> ();
+    /// What the system knows of it; of a link, the link itself.
+    fn symlink_metadata() -> Metadata;
+}
+
+macro_rules! of_two_paths {
+    ($($(#[$doc:meta])+ fn $name:ident($from:ident, $to:ident) -> $result:ty;)*) => {$(
+        $(#[$doc])+
+        ///
+        /// # Blocking
+        /// As [`blocking`]: the goroutine alone.
+        ///
+        /// # Errors
+        /// Those of std's function of that name.
+        pub fn $name<P: AsRef<Path>, Q: AsRef<Path>>($from: P, $to: Q) -> io::Result<$result> {
+            let ($from, $to) = ($from.as_ref(), $to.as_ref());
+            blocking(|| fs::$name($from, $to))
+        }
+    )*};
+}
+
+of_two_paths! {
+    /// Copies a file and its permissions; how many bytes.
+    fn copy(from, to) -> u64;
+    /// One more name for a file.
+    fn hard_link(original, link) -> ();
+    /// Another name for it, in place of what had that name.
+    fn rename(from, to) -> ();
+}
+
+/// Changes what may be done with it.
+///
+/// # Blocking
+/// As [`blocking`]: the goroutine alone.
+///
+/// # Errors
+/// Those of std's function of that name.
+pub fn set_permissions<P: AsRef<Path>>(path: P, perm: Permissions) -> io::Result<()> {
+    let path = path.as_ref();
+    blocking(|| fs::set_permissions(path, perm))
+}
+
+/// Makes a file of `contents`, in place of one that is there.
+///
+/// # Blocking
+/// As [`blocking`]: the goroutine alone.
+///
+/// # Errors
+/// Those of std's function of that name.
+pub fn write<P: AsRef<Path>, C: AsRef<[u8]>>(path: P, contents: C) -> io::Result<()> {
+    let (path, contents) = (path.as_ref(), contents.as_ref());
+    blocking(|| fs::write(path, contents))
+}
