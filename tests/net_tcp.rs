@@ -322,6 +322,26 @@ fn set_nonblocking_is_shown() {
     });
 }
 
+/// The one who is asked for is at home on the same machine.
+#[test]
+fn a_loop_that_asks_again_and_again_lets_others_run() {
+    on_runtimes(&[1, 2], &MODES, limit(20), |runtime, _| {
+        runtime.run(|| {
+            let (mut client, mut server) = pair();
+            client.set_nonblocking(true).unwrap();
+            let (tell, told) = bounded(1);
+            let writer = raddle::spawn(move || {
+                tell.send(()).unwrap();
+                raddle::time::sleep(Duration::from_millis(1));
+                server.write_all(b"x").unwrap();
+            });
+            told.recv().unwrap();
+            while client.read(&mut [0; 8]).is_err() {}
+            writer.join().unwrap();
+        });
+    });
+}
+
 #[test]
 fn shutdown_wakes_who_waits_on_a_clone() {
     everywhere(limit(20), || {

@@ -120,7 +120,7 @@ impl<T: AsFd> Source<T> {
         mut operation: impl FnMut(&T) -> io::Result<(R, bool)>,
     ) -> io::Result<R> {
         if self.shows_would_block() {
-            return operation(&self.inner).map(|(result, _)| result);
+            return after_poll(operation(&self.inner).map(|(result, _)| result));
         }
         match self.end_of_call(direction) {
             None => self.run_until(direction, None, operation),
@@ -141,7 +141,7 @@ impl<T: AsFd> Source<T> {
         const LEAST: u64 = 50_000;
         const MOST: u64 = 5_000_000;
         if self.shows_would_block() {
-            return operation(&self.inner);
+            return after_poll(operation(&self.inner));
         }
         let end = self.end_of_call(direction).unwrap_or(NONE);
         let mut pause = LEAST;
@@ -242,6 +242,18 @@ where
     pub(crate) fn write_vectored(&self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
         self.run_whole(Direction::Write, |mut inner| inner.write_vectored(buffers))
     }
+}
+
+/// A program may ask again and again: those at home here may have to run
+/// before there is anything.
+fn after_poll<R>(result: io::Result<R>) -> io::Result<R> {
+    if result
+        .as_ref()
+        .is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock)
+    {
+        raddle_scheduler::poll_point();
+    }
+    result
 }
 
 /// As what it is made of.

@@ -90,7 +90,12 @@ impl Child {
     /// # Errors
     /// Those of the system.
     pub fn try_wait(&mut self) -> io::Result<Option<ExitStatus>> {
-        self.inner.try_wait()
+        let ended = self.inner.try_wait()?;
+        if ended.is_none() {
+            // It may be asked again and again, and wait for others here.
+            raddle_scheduler::poll_point();
+        }
+        Ok(ended)
     }
 
     /// Waits for its end. What it reads is closed first, if it is here.
