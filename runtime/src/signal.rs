@@ -52,6 +52,8 @@ fn hub() -> MutexGuard<'static, Option<Hub>> {
 /// channel that was asked for gets each signal. When all channels for a
 /// signal are dropped, it does again what it did: most end the process.
 ///
+/// From the first call on no deadlock is reported: a signal may always come.
+///
 /// # Blocking
 /// Never. The first call starts a thread.
 ///
