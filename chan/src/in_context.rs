@@ -8,13 +8,6 @@ use std::fmt;
 
 /// Why a context ended.
 ///
-/// # Examples
-/// ```
-/// use raddle_chan::__private::ContextError;
-///
-/// assert_eq!(ContextError::Canceled.to_string(), "context canceled");
-/// ```
-///
 /// # Go
 /// `context.Canceled`, `context.DeadlineExceeded`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -162,6 +155,10 @@ impl<T> Receiver<T> {
     /// both are ready.
     pub fn recv_ctx<C: Cancelled>(&self, ctx: &C) -> Result<T, RecvCtxError> {
         let done = ctx.done();
+        if done.part().is_none() {
+            // A root.
+            return self.recv().map_err(|_| RecvCtxError::Disconnected);
+        }
         let cases = [done.__recv_case(), self.__recv_case()];
         let chosen = select(cases, true);
         if chosen.index() == 0 {
@@ -188,6 +185,11 @@ impl<T> Sender<T> {
     /// when both are ready.
     pub fn send_ctx<C: Cancelled>(&self, ctx: &C, msg: T) -> Result<(), SendCtxError<T>> {
         let done = ctx.done();
+        if done.part().is_none() {
+            // A root.
+            let sent = self.send(msg);
+            return sent.map_err(|error| SendCtxError::Disconnected(error.into_inner()));
+        }
         let cases = [done.__recv_case(), self.__send_case()];
         let chosen = select(cases, true);
         if chosen.index() == 0 {
