@@ -205,6 +205,45 @@ fn functions_run_after_the_end() {
     });
 }
 
+/// Who waits for an end is told though nobody holds the context: by its
+/// deadline, or by an end above it.
+#[test]
+fn an_end_comes_without_the_context() {
+    alone_everywhere(limit(10), || {
+        let (tx, rx) = chan::unbounded();
+        let send = |n: u32| {
+            let tx = tx.clone();
+            move || tx.send(n).unwrap()
+        };
+        let (parent, cancel) = Context::background().with_cancel();
+        let done = {
+            let (ctx, _cancel) = parent.with_timeout(SHORT);
+            let (child, _cancel) = ctx.with_cancel();
+            let _after = child.after_func(send(1));
+            let _after = ctx.after_func(send(2));
+            child.done().clone()
+        };
+        assert!(done.recv().is_err());
+        let mut both = [rx.recv().unwrap(), rx.recv().unwrap()];
+        both.sort_unstable();
+        assert_eq!((both, parent.err()), ([1, 2], None));
+
+        let (done, after) = {
+            let (ctx, _cancel) = parent.with_timeout(LONG);
+            let (child, _cancel) = parent.with_cancel();
+            let _after = ctx.after_func(send(3));
+            (child.done().clone(), child.after_func(send(4)))
+        };
+        assert_eq!(done.try_recv(), Err(TryRecvError::Empty));
+        assert!(after.stop());
+        cancel.cancel();
+        assert!(done.recv().is_err());
+        assert_eq!(rx.recv(), Ok(3));
+        drop(tx);
+        assert!(rx.recv().is_err(), "nothing is left of the fourth");
+    });
+}
+
 #[test]
 fn many_see_one_cancel() {
     at_each_place(limit(20), |place| {

@@ -450,6 +450,12 @@ impl<T> Sender<T> {
             .map_or(Case::disabled(), |part| Case::new(part, Side::Send))
     }
 
+    /// Whether there are receivers but one.
+    #[doc(hidden)]
+    pub fn __has_other_receivers(&self) -> bool {
+        self.channel.as_ref().is_some_and(Shared::has_other_receivers)
+    }
+
     /// Goes without a word: if it is the last, receivers wait for ever and
     /// are not told that nothing will come.
     #[doc(hidden)]

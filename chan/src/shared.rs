@@ -62,6 +62,13 @@ impl<T, const SIDE: bool> Shared<T, SIDE> {
 }
 
 impl<T> Shared<T, SENDERS> {
+    /// Whether there are receivers but one.
+    pub(crate) fn has_other_receivers(&self) -> bool {
+        // ORDER: Relaxed: whoever has the one sees no new ones come but from
+        // others there are.
+        self.counted().receivers.load(Relaxed) > 1
+    }
+
     /// Goes without disconnecting, if it is the last: receivers wait on.
     pub(crate) fn abandon(self) {
         let this = ManuallyDrop::new(self);

@@ -40,8 +40,8 @@ pub type Cause = Arc<dyn Error + Send + Sync>;
 ///
 /// Contexts form a tree: what ends one ends all that descend from it. None
 /// costs a goroutine. One that nobody holds any more, neither it nor a
-/// [`CancelFunc`] nor a descendant, leaves the tree: it is never done, and a
-/// function that waits for its end is not called.
+/// [`CancelFunc`] nor a descendant, costs nothing, unless somebody has a clone
+/// of its [`done`](Context::done), or a function waits for its end.
 ///
 /// # Blocking
 /// Never; receiving from [`done`](Context::done) does.

@@ -1,7 +1,7 @@
 //! The tree of contexts that can end.
 //!
 //! A child holds its parent; a parent knows its children by its roster, but
-//! does not hold them, so those that nobody holds leave by themselves. Ends
+//! does not hold them, so those that nobody holds are cut off. Ends
 //! and drops go from one to the next in a loop: a tree may be deeper than a
 //! stack.
 
@@ -35,6 +35,10 @@ impl End {
 enum Child {
     Branch(Weak<Branch>),
     Call(Arc<Later>),
+    /// Of one that was cut off: others wait for its end all the same.
+    Done(Sender<Never>),
+    /// In its own roster: nobody but its deadline holds it.
+    Stump(#[expect(dead_code, reason = "held")] Arc<Branch>),
 }
 
 /// A context that can end.
@@ -48,6 +52,8 @@ pub(super) struct Branch {
     place: AtomicUsize,
     deadline: Option<Instant>,
     deadline_cause: Option<Cause>,
+    /// Where it was made.
+    site: &'static Location<'static>,
     roster: Roster<Child, End>,
     /// The end's error, for a glance: 0 while there is none.
     glance: AtomicU8,
@@ -81,6 +87,7 @@ impl Branch {
             place: AtomicUsize::new(NOWHERE),
             deadline: own.or(inherited),
             deadline_cause,
+            site,
             roster: Roster::new(),
             glance: AtomicU8::new(0),
             done: OnceLock::new(),
@@ -99,17 +106,17 @@ impl Branch {
             }
         }
         if let Some(deadline) = own {
-            branch.end_at(deadline, site);
+            branch.end_at(deadline);
         }
         branch
     }
 
-    fn end_at(self: &Arc<Self>, deadline: Instant, site: &'static Location<'static>) {
+    fn end_at(self: &Arc<Self>, deadline: Instant) {
         if deadline <= Instant::now() {
             self.end_in_time();
             return;
         }
-        let this = Arc::downgrade(self);
+        let (this, site) = (Arc::downgrade(self), self.site);
         let later = with_scheduler(|scheduler| {
             Later::new(scheduler, move |scheduler, later| {
                 if let Some(branch) = this.upgrade() {
@@ -178,6 +185,7 @@ impl Branch {
                     left.extend(children.into_iter().flatten());
                 }
                 Child::Call(later) => later.start_now(),
+                Child::Done(_) | Child::Stump(_) => {}
             }
         }
     }
@@ -210,18 +218,56 @@ impl Branch {
         }
     }
 
+    /// Tells `child` of the end, when it comes or if it has come.
+    fn adopt(&self, child: Child) {
+        let call = match &child {
+            Child::Call(later) => Some(later.clone()),
+            // Told by being dropped.
+            _ => None,
+        };
+        if self.roster.join(child).is_err()
+            && let Some(later) = call
+        {
+            later.start_now();
+        }
+    }
+
     /// Cuts it off, as nobody holds it; its parent, to be dropped by the
-    /// caller.
+    /// caller. Whoever waits for its end, by a function or a clone of `done`,
+    /// waits on, at its parent or at a stump that only its deadline holds.
     fn cut_off(&mut self) -> Option<Arc<Branch>> {
         self.leave_parent();
+        let parent = self.parent.take();
+        let has_timer = self.timer.get().is_some();
         if let Some(later) = self.timer.get() {
             later.cancel();
         }
-        if let Some(open) = lock(&self.open).take() {
-            // It has not ended, and whoever waits for that must not be told.
-            open.__abandon();
+        let end = End::new(ContextError::Canceled, None);
+        // Without children: those hold it. None: it has ended.
+        let Some((mut heirs, ())) = self.roster.end(end, || ()) else {
+            return parent;
+        };
+        let open = lock(&self.open).take();
+        heirs.extend(open.filter(Sender::__has_other_receivers).map(Child::Done));
+        if heirs.is_empty() {
+            return parent;
         }
-        self.parent.take()
+        if has_timer {
+            let cause = self.deadline_cause.take();
+            let stump = Branch::grow(parent.as_ref(), self.deadline, cause, self.site);
+            heirs.push(Child::Stump(stump.clone()));
+            heirs.into_iter().for_each(|heir| stump.adopt(heir));
+        } else if let Some(parent) = &parent {
+            heirs.into_iter().for_each(|heir| parent.adopt(heir));
+        } else {
+            for heir in heirs {
+                if let Child::Done(open) = heir {
+                    // Nobody can end it any more, so it does not.
+                    open.__abandon();
+                }
+            }
+        }
+        parent
     }
 }
 
