@@ -8,7 +8,7 @@ use crate::park::Alarm;
 use crate::schedule::Visit;
 use crate::scheduler::Scheduler;
 use crate::shim::fixed::fence;
-use crate::shim::{Acquire, Mutex, SeqCst};
+use crate::shim::{Mutex, SeqCst};
 use crate::spawn;
 use crate::timers::Key;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -104,7 +104,7 @@ impl Later {
     pub(crate) fn start(self: Arc<Self>) {
         if let Some(scheduler) = self.scheduler.upgrade() {
             let _visit = Visit::begin(&scheduler);
-            let starting = Starting::begin(&scheduler);
+            let starting = scheduler.starts.begin();
             if !scheduler.is_doomed() {
                 (self.start)(&scheduler, self.clone());
             }
@@ -112,38 +112,6 @@ impl Later {
         }
         // Mostly not the last count.
         let _panicked = catch_unwind(AssertUnwindSafe(|| drop(self)));
-    }
-}
-
-/// While it lives, a goroutine may come from outside; shutdown, once it has
-/// said that it has begun, waits for those who have not seen that.
-struct Starting<'a>(&'a Scheduler);
-
-impl<'a> Starting<'a> {
-    fn begin(scheduler: &'a Scheduler) -> Self {
-        // ORDER: SeqCst and the fence: either shutdown sees the count, or we
-        // see the doom.
-        scheduler.starting.fetch_add(1, SeqCst);
-        fence(SeqCst);
-        Self(scheduler)
-    }
-}
-
-impl Drop for Starting<'_> {
-    fn drop(&mut self) {
-        // ORDER: SeqCst, as a Release: who sees it sees what was spawned.
-        self.0.starting.fetch_sub(1, SeqCst);
-    }
-}
-
-impl Scheduler {
-    /// Whether goroutines may still come by themselves, in one that has been
-    /// doomed.
-    pub(crate) fn may_start(&self) -> bool {
-        // ORDER: between the doom and the look; pairs with `Starting`.
-        fence(SeqCst);
-        // ORDER: Acquire pairs with the end of a `Starting`.
-        self.starting.load(Acquire) > 0
     }
 }
 

@@ -23,7 +23,7 @@
 //! | `machine`, `schedule`, `find_work` | an OS thread, its loop, its search |
 //! | `netpoll`, `descriptor`, `edges` | readiness of descriptors, and where one idle machine sleeps; waiting for one |
 //! | `park` | waiting, for goroutines and threads |
-//! | `later` | goroutines that start at some time |
+//! | `later`, `starting` | goroutines that start at some time; whether one is about to |
 //! | `handoff` | calls that block; pins; deep stacks |
 //! | `monitor` | rescues what waits behind stuck machines |
 //! | `roll` | every goroutine that has begun |
@@ -53,6 +53,7 @@ mod next_slot;
 mod processor;
 mod reason;
 mod shim;
+mod starting;
 #[cfg_attr(all(test, raddle_model), allow(unsafe_code))]
 mod state;
 mod table;

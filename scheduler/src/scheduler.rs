@@ -14,6 +14,7 @@ use crate::processor::{Call, Processors};
 use crate::roll;
 use crate::schedule;
 use crate::spawn::{self, Options};
+use crate::starting::Starts;
 use crate::shim::fixed::{AtomicBool, AtomicU64, AtomicUsize};
 use crate::shim::{AcqRel, Acquire, Mutex, Relaxed, Release};
 use crate::table::Table;
@@ -60,7 +61,7 @@ pub struct Scheduler {
     /// Threads of others at work here.
     pub(crate) visitors: AtomicUsize,
     /// Goroutines of timers that are about to be spawned.
-    pub(crate) starting: AtomicUsize,
+    pub(crate) starts: Starts,
     doomed: AtomicBool,
     /// When, by the clock.
     doomed_at: AtomicU64,
@@ -101,7 +102,7 @@ impl Scheduler {
             call_gap: AtomicU64::new(0),
             spawned_outside: AtomicU64::new(0),
             visitors: AtomicUsize::new(0),
-            starting: AtomicUsize::new(0),
+            starts: Starts::new(),
             doomed: AtomicBool::new(false),
             doomed_at: AtomicU64::new(u64::MAX),
             stopping: AtomicBool::new(false),
@@ -636,7 +637,7 @@ fn shut_down(scheduler: Arc<Scheduler>, grace: Option<Duration>) -> usize {
         roll::doom_all(&scheduler);
         scheduler.release_held();
         // First, for who starts no more has been counted.
-        let may_start = scheduler.may_start();
+        let may_start = scheduler.starts.may_come();
         let left = scheduler.not_gone();
         if left == 0 && !may_start {
             break;
