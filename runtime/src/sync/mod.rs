@@ -6,11 +6,23 @@ mod wait_group;
 #[allow(unsafe_code)]
 mod wait_queue;
 
-#[cfg(not(raddle_model))]
-#[allow(unsafe_code)]
-mod mutex;
+macro_rules! rooms {
+    ($($(#[$attribute:meta])* $visibility:vis mod $name:ident;)*) => {
+        $(#[cfg(not(raddle_model))] $(#[$attribute])* $visibility mod $name;)*
+    };
+}
+
+rooms! {
+    // Locks of lock_api.
+    #[allow(unsafe_code)]
+    mod mutex;
+}
 
 #[cfg(not(raddle_model))]
-pub use mutex::{MappedMutexGuard, Mutex, MutexGuard};
+mod surface {
+    pub use super::mutex::{MappedMutexGuard, Mutex, MutexGuard};
+}
 pub use raw_mutex::RawMutex;
+#[cfg(not(raddle_model))]
+pub use surface::*;
 pub use wait_group::WaitGroup;

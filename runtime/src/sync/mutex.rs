@@ -93,6 +93,12 @@ unsafe impl lock_api::RawMutexFair for RawMutex {
     unsafe fn unlock_fair(&self) {
         self.release_fairly();
     }
+
+    // Not by `lock`, which unwinds at shutdown: the guard lives on.
+    #[inline]
+    unsafe fn bump(&self) {
+        self.bump();
+    }
 }
 
 // SAFETY: as above; at the deadline it has not been acquired.

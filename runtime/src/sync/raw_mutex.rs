@@ -15,7 +15,7 @@
 //! queue, until one gets it who has waited less, or nobody is left.
 
 use super::spin::Spin;
-use super::wait_queue::{Place, WaitQueue, wait};
+use super::wait_queue::{Entry, Place, Until, WaitQueue, wait};
 use crate::shim::{Acquire, AtomicU32, Mutex, Reason, Relaxed, Release, WOKEN, checkpoint, clock};
 use std::fmt;
 
@@ -99,21 +99,34 @@ impl RawMutex {
     pub(crate) fn acquire(&self) {
         checkpoint();
         if !self.try_acquire() {
-            let _in_time = self.acquire_slowly(None);
+            let _in_time = self.acquire_slowly(Reason::MutexLock, Until::Woken);
         }
+    }
+
+    /// As `acquire`, by who is to have it again whatever shutdown says.
+    pub(crate) fn acquire_firmly(&self) {
+        if !self.try_acquire() {
+            let _in_time = self.acquire_slowly(Reason::MutexLock, Until::Firmly);
+        }
+    }
+
+    /// For a lock of another kind, which has had its checkpoint.
+    #[inline]
+    pub(crate) fn acquire_as(&self, reason: Reason, until: Until) -> bool {
+        self.try_acquire() || self.acquire_slowly(reason, until)
     }
 
     /// As `acquire`, until `deadline` at the latest. Whether it has it.
     #[inline]
     pub(crate) fn acquire_until(&self, deadline: impl FnOnce() -> u64) -> bool {
         checkpoint();
-        self.try_acquire() || self.acquire_slowly(Some(deadline()))
+        self.try_acquire() || self.acquire_slowly(Reason::MutexLock, Until::Deadline(deadline()))
     }
 
     /// The lock is held: watches it a moment, then waits in line.
     #[cold]
     #[inline(never)]
-    fn acquire_slowly(&self, deadline: Option<u64>) -> bool {
+    fn acquire_slowly(&self, reason: Reason, until: Until) -> bool {
         let mut spin = Spin::new();
         // Whether `AWAKE` is ours.
         let mut is_awake = false;
@@ -146,7 +159,13 @@ impl RawMutex {
                 Some(_) => Place::First,
             };
             let began = *since.get_or_insert_with(clock::now);
-            match wait(&self.waiters, queue, place, Reason::MutexLock, deadline) {
+            let entry = Entry {
+                place,
+                request: 1,
+                reason,
+                until,
+            };
+            match wait(&self.waiters, queue, entry) {
                 None => return false,
                 Some(WOKEN) => {
                     is_awake = true;
@@ -271,6 +290,16 @@ impl RawMutex {
             .is_err()
         {
             self.release_to_first();
+        }
+    }
+
+    /// Lets the first in line have it once, if anybody waits. Does not
+    /// unwind: the caller holds the lock afterwards, as before.
+    pub(crate) fn bump(&self) {
+        // ORDER: Relaxed: a hint.
+        if self.state.load(Relaxed) != LOCKED {
+            self.release_fairly();
+            self.acquire_firmly();
         }
     }
 

@@ -1,6 +1,6 @@
 //! A count of goroutines, and those who wait for it to be zero.
 
-use super::wait_queue::{Place, WaitQueue, wait};
+use super::wait_queue::{Entry, WaitQueue, wait};
 #[cfg(not(raddle_model))]
 use crate::go::JoinHandle;
 use crate::shim::{AcqRel, Acquire, AtomicIsize, Mutex, Reason, Relaxed, checkpoint, clock};
@@ -120,8 +120,8 @@ impl Inner {
         if self.is_zero() {
             return true;
         }
-        let reason = Reason::WaitGroupWait;
-        wait(&self.waiters, waiters, Place::Last, reason, deadline).is_some()
+        let entry = Entry::last(Reason::WaitGroupWait, deadline);
+        wait(&self.waiters, waiters, entry).is_some()
     }
 }
 

@@ -28,6 +28,7 @@ unsafe impl Send for WaitQueue {}
 #[derive(Debug)]
 struct Node {
     wait: Wait,
+    request: usize,
     previous: Cell<*const Node>,
     next: Cell<*const Node>,
     is_in: Cell<bool>,
@@ -40,6 +41,61 @@ pub(crate) enum Place {
     Last,
     /// It has waited here before.
     First,
+}
+
+/// How one stands in line.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Entry {
+    pub(crate) place: Place,
+    /// What is asked for, where that differs from one to the next.
+    pub(crate) request: usize,
+    pub(crate) reason: Reason,
+    pub(crate) until: Until,
+}
+
+impl Entry {
+    /// At the end of the line, where all ask for the same.
+    pub(crate) fn last(reason: Reason, until: impl Into<Until>) -> Self {
+        Self {
+            place: Place::Last,
+            request: 1,
+            reason,
+            until: until.into(),
+        }
+    }
+}
+
+/// What ends a wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Until {
+    /// A waker, or shutdown, which unwinds.
+    Woken,
+    /// As above, or the deadline.
+    Deadline(u64),
+    /// A waker alone.
+    Firmly,
+}
+
+impl From<Option<u64>> for Until {
+    fn from(deadline: Option<u64>) -> Self {
+        deadline.map_or(Self::Woken, Self::Deadline)
+    }
+}
+
+/// What the owner's lock guards: a queue, perhaps beside a state.
+pub(crate) trait Waiters {
+    fn queue(&mut self) -> &mut WaitQueue;
+
+    /// One who stood in line gave up and is out. Those behind may be due.
+    fn gave_up(&mut self) -> Woken {
+        Woken::default()
+    }
+}
+
+impl Waiters for WaitQueue {
+    fn queue(&mut self) -> &mut WaitQueue {
+        self
+    }
 }
 
 impl WaitQueue {
@@ -90,6 +146,28 @@ impl WaitQueue {
         }
     }
 
+    /// What the first in line asks for. Its wait may have ended otherwise;
+    /// then it will be gone, or take itself out and say so.
+    pub(crate) fn first_request(&self) -> Option<usize> {
+        // SAFETY: invariant 1.
+        unsafe { self.first.as_ref() }.map(|node| node.request)
+    }
+
+    /// Takes the first in line out, and ends its wait with [`WOKEN`] if it has
+    /// not ended otherwise. Whether it has.
+    pub(crate) fn wake_front(&mut self, woken: &mut Woken) -> bool {
+        // SAFETY: invariant 1.
+        let Some(node) = (unsafe { self.first.as_ref() }) else {
+            return false;
+        };
+        self.remove(node);
+        let is_woken = node.wait.settle(WOKEN);
+        if is_woken {
+            woken.push(node);
+        }
+        is_woken
+    }
+
     /// Takes out whoever came first of those whose wait has not ended
     /// otherwise, and ends it with `outcome`, [`WOKEN`] or above.
     #[must_use = "it is owed its wake"]
@@ -126,6 +204,7 @@ impl WaitQueue {
 pub(crate) struct Woken {
     first: Option<NonNull<Node>>,
     last: Option<NonNull<Node>>,
+    count: u32,
 }
 
 impl Woken {
@@ -133,7 +212,12 @@ impl Woken {
         self.first.is_none()
     }
 
+    pub(crate) fn count(&self) -> u32 {
+        self.count
+    }
+
     fn push(&mut self, node: &Node) {
+        self.count += 1;
         node.next.set(ptr::null());
         let this = NonNull::from(node);
         match self.last.replace(this) {
@@ -158,29 +242,42 @@ impl Woken {
 }
 
 /// Waits in the queue of `owner`, whose lock is `guard`, until a waker comes
-/// or `deadline`. What the waker chose as the outcome, [`WOKEN`] or above;
+/// or `until` says. What the waker chose as the outcome, [`WOKEN`] or above;
 /// `None` at the deadline.
-pub(crate) fn wait(
-    owner: &Mutex<WaitQueue>,
-    mut guard: MutexGuard<'_, WaitQueue>,
-    place: Place,
-    reason: Reason,
-    deadline: Option<u64>,
+pub(crate) fn wait<Q: Waiters>(
+    owner: &Mutex<Q>,
+    guard: MutexGuard<'_, Q>,
+    entry: Entry,
+) -> Option<u32> {
+    wait_after(owner, guard, entry, || ())
+}
+
+/// As `wait`; `then` runs once the waiter stands in line and the lock is
+/// given up.
+pub(crate) fn wait_after<Q: Waiters>(
+    owner: &Mutex<Q>,
+    mut guard: MutexGuard<'_, Q>,
+    entry: Entry,
+    then: impl FnOnce(),
 ) -> Option<u32> {
     /// Takes the node out however the park ends, by shutdown too.
-    struct Leave<'a>(&'a Mutex<WaitQueue>, &'a Node);
+    struct Leave<'a, Q: Waiters>(&'a Mutex<Q>, &'a Node);
 
-    impl Drop for Leave<'_> {
+    impl<Q: Waiters> Drop for Leave<'_, Q> {
         fn drop(&mut self) {
-            let mut queue = self.0.lock();
+            let mut owner = self.0.lock();
             if self.1.is_in.get() {
-                queue.remove(self.1);
+                owner.queue().remove(self.1);
+                let woken = owner.gave_up();
+                drop(owner);
+                woken.wake();
             }
         }
     }
 
     let node = Node {
         wait: Wait::new(),
+        request: entry.request,
         previous: Cell::new(ptr::null()),
         next: Cell::new(ptr::null()),
         is_in: Cell::new(false),
@@ -188,10 +285,15 @@ pub(crate) fn wait(
     };
     // SAFETY: a local that is not moved from here on.
     let pinned = unsafe { Pin::new_unchecked(&node) };
-    guard.push(pinned, place);
+    guard.queue().push(pinned, entry.place);
     let leave = Leave(owner, &node);
     drop(guard);
-    let outcome = node.wait.park(reason, deadline);
+    then();
+    let outcome = match entry.until {
+        Until::Woken => node.wait.park(entry.reason, None),
+        Until::Deadline(deadline) => node.wait.park(entry.reason, Some(deadline)),
+        Until::Firmly => node.wait.park_firmly(entry.reason),
+    };
     if outcome < WOKEN {
         return None;
     }
