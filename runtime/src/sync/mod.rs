@@ -1,5 +1,7 @@
 //! Waiting for one another, from goroutines and plain OS threads alike.
 
+#[cfg_attr(not(raddle_model), allow(unsafe_code))]
+mod condvar;
 mod raw_mutex;
 mod spin;
 mod wait_group;
@@ -22,6 +24,7 @@ rooms! {
 mod surface {
     pub use super::mutex::{MappedMutexGuard, Mutex, MutexGuard};
 }
+pub use condvar::{Condvar, WaitTimeoutResult};
 pub use raw_mutex::RawMutex;
 #[cfg(not(raddle_model))]
 pub use surface::*;
