@@ -3,6 +3,7 @@
 #[cfg_attr(not(raddle_model), allow(unsafe_code))]
 mod condvar;
 mod raw_mutex;
+mod raw_rwlock;
 mod spin;
 mod wait_group;
 #[allow(unsafe_code)]
@@ -18,14 +19,21 @@ rooms! {
     // Locks of lock_api.
     #[allow(unsafe_code)]
     mod mutex;
+    #[allow(unsafe_code)]
+    mod rwlock;
 }
 
 #[cfg(not(raddle_model))]
 mod surface {
     pub use super::mutex::{MappedMutexGuard, Mutex, MutexGuard};
+    pub use super::rwlock::{
+        MappedRwLockReadGuard, MappedRwLockWriteGuard, RwLock, RwLockReadGuard,
+        RwLockUpgradableReadGuard, RwLockWriteGuard,
+    };
 }
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub use raw_mutex::RawMutex;
+pub use raw_rwlock::RawRwLock;
 #[cfg(not(raddle_model))]
 pub use surface::*;
 pub use wait_group::WaitGroup;

@@ -1,0 +1,276 @@
+//! A lock for many readers or one writer, with parking_lot's methods.
+
+use super::raw_rwlock::{Minds, RawRwLock};
+use super::wait_queue::Until;
+use lock_api::GuardNoSend;
+use raddle_scheduler::clock;
+use std::time::{Duration, Instant};
+
+/// A lock around a value that many may read at once, or one may write, for
+/// goroutines and plain OS threads alike.
+///
+/// Its methods are parking_lot's: `read`, `write`, `upgradable_read`, each
+/// with `try_`, `_for` and `_until`; `read_recursive`; and `const fn new`, so
+/// that it can be a static. A panic while it is held does not poison it.
+///
+/// Writers go first: a reader that comes while one waits, waits too, and
+/// `try_read` fails. But when a writer leaves, all readers that wait go in
+/// before the next writer, so neither side starves. Among writers it goes as
+/// with [`Mutex`](super::Mutex): fair after a millisecond.
+///
+/// To read twice at once in one goroutine may be to wait for oneself, if a
+/// writer comes in between: that is what `read_recursive` is for.
+///
+/// # Blocking
+/// `read`, `write`, `upgradable_read` and `upgrade` park, those with a time
+/// limit too; on a plain OS thread they block the thread. `try_read` and its
+/// kin, the downgrades, and dropping a guard never block.
+///
+/// # Examples
+/// ```
+/// use raddle::sync::{RwLock, RwLockWriteGuard};
+///
+/// let words = RwLock::new(vec!["warp"]);
+/// {
+///     let (one, two) = (words.read(), words.read());
+///     assert_eq!(one.len() + two.len(), 2);
+///     assert!(words.try_write().is_none());
+/// }
+/// let mut writer = words.write();
+/// writer.push("weft");
+/// let reader = RwLockWriteGuard::downgrade(writer);
+/// assert_eq!(reader.len(), 2);
+/// ```
+///
+/// # Go
+/// `sync.RWMutex`. Go lets any goroutine unlock it; here a guard stays with
+/// its goroutine, and `unsafe force_unlock_read` and `force_unlock_write` do
+/// what Go does.
+pub type RwLock<T> = lock_api::RwLock<RawRwLock, T>;
+
+/// Reads an [`RwLock`]'s value while it lives.
+///
+/// # Blocking
+/// Never; dropping it does not either.
+pub type RwLockReadGuard<'a, T> = lock_api::RwLockReadGuard<'a, RawRwLock, T>;
+
+/// Writes an [`RwLock`]'s value while it lives.
+///
+/// # Blocking
+/// Never, but `bump` and `unlocked` do; dropping it does not.
+pub type RwLockWriteGuard<'a, T> = lock_api::RwLockWriteGuard<'a, RawRwLock, T>;
+
+/// Reads an [`RwLock`]'s value while it lives, and may become its writer:
+/// there is one of these at a time, beside readers.
+///
+/// # Blocking
+/// `upgrade` parks until the readers have left; dropping it never blocks.
+pub type RwLockUpgradableReadGuard<'a, T> =
+    lock_api::RwLockUpgradableReadGuard<'a, RawRwLock, T>;
+
+/// A guard of a part of the value: what [`RwLockReadGuard`]'s `map` gives.
+///
+/// # Blocking
+/// Never; dropping it does not either.
+pub type MappedRwLockReadGuard<'a, T> = lock_api::MappedRwLockReadGuard<'a, RawRwLock, T>;
+
+/// A guard of a part of the value: what [`RwLockWriteGuard`]'s `map` gives.
+///
+/// # Blocking
+/// Never; dropping it does not either.
+pub type MappedRwLockWriteGuard<'a, T> = lock_api::MappedRwLockWriteGuard<'a, RawRwLock, T>;
+
+fn after(timeout: Duration) -> Until {
+    Until::Deadline(clock::after(timeout))
+}
+
+fn at(deadline: Instant) -> Until {
+    Until::Deadline(clock::at(deadline))
+}
+
+// SAFETY: invariants 1 and 2 of `RawRwLock`, and its models: a writer is in
+// alone.
+unsafe impl lock_api::RawRwLock for RawRwLock {
+    const INIT: Self = Self::new();
+
+    type GuardMarker = GuardNoSend;
+
+    #[inline]
+    fn lock_shared(&self) {
+        let _read = self.read(Minds::Waiting, Until::Woken);
+    }
+
+    #[inline]
+    fn try_lock_shared(&self) -> bool {
+        self.try_read(Minds::Waiting)
+    }
+
+    #[inline]
+    unsafe fn unlock_shared(&self) {
+        self.end_read();
+    }
+
+    #[inline]
+    fn lock_exclusive(&self) {
+        let _written = self.write(Until::Woken);
+    }
+
+    #[inline]
+    fn try_lock_exclusive(&self) -> bool {
+        self.try_write()
+    }
+
+    #[inline]
+    unsafe fn unlock_exclusive(&self) {
+        self.end_write();
+    }
+
+    #[inline]
+    fn is_locked(&self) -> bool {
+        self.is_held()
+    }
+
+    #[inline]
+    fn is_locked_exclusive(&self) -> bool {
+        self.is_written()
+    }
+}
+
+// SAFETY: as above. The bumps do not unwind between, for the guard lives on.
+unsafe impl lock_api::RawRwLockFair for RawRwLock {
+    unsafe fn unlock_shared_fair(&self) {
+        self.end_read();
+    }
+
+    unsafe fn unlock_exclusive_fair(&self) {
+        self.end_write_fairly();
+    }
+
+    unsafe fn bump_shared(&self) {
+        self.end_read();
+        let _read = self.read(Minds::Waiting, Until::Firmly);
+    }
+
+    unsafe fn bump_exclusive(&self) {
+        self.end_write_fairly();
+        let _written = self.write(Until::Firmly);
+    }
+}
+
+// SAFETY: as above; it is counted as a reader by the write that ends it as a
+// writer.
+unsafe impl lock_api::RawRwLockDowngrade for RawRwLock {
+    unsafe fn downgrade(&self) {
+        self.downgrade();
+    }
+}
+
+// SAFETY: as above; at the deadline it is not in.
+unsafe impl lock_api::RawRwLockTimed for RawRwLock {
+    type Duration = Duration;
+    type Instant = Instant;
+
+    fn try_lock_shared_for(&self, timeout: Duration) -> bool {
+        self.read(Minds::Waiting, after(timeout))
+    }
+
+    fn try_lock_shared_until(&self, deadline: Instant) -> bool {
+        self.read(Minds::Waiting, at(deadline))
+    }
+
+    fn try_lock_exclusive_for(&self, timeout: Duration) -> bool {
+        self.write(after(timeout))
+    }
+
+    fn try_lock_exclusive_until(&self, deadline: Instant) -> bool {
+        self.write(at(deadline))
+    }
+}
+
+// SAFETY: as above; beside readers no writer is in.
+unsafe impl lock_api::RawRwLockRecursive for RawRwLock {
+    fn lock_shared_recursive(&self) {
+        let _read = self.read(Minds::Writing, Until::Woken);
+    }
+
+    fn try_lock_shared_recursive(&self) -> bool {
+        self.try_read(Minds::Writing)
+    }
+}
+
+// SAFETY: as above.
+unsafe impl lock_api::RawRwLockRecursiveTimed for RawRwLock {
+    fn try_lock_shared_recursive_for(&self, timeout: Duration) -> bool {
+        self.read(Minds::Writing, after(timeout))
+    }
+
+    fn try_lock_shared_recursive_until(&self, deadline: Instant) -> bool {
+        self.read(Minds::Writing, at(deadline))
+    }
+}
+
+// SAFETY: as above; who holds the mutex keeps writers out, and others who
+// would be upgradable. An upgrade that fails or unwinds leaves it held.
+unsafe impl lock_api::RawRwLockUpgrade for RawRwLock {
+    fn lock_upgradable(&self) {
+        let _read = self.upgradable(Until::Woken);
+    }
+
+    fn try_lock_upgradable(&self) -> bool {
+        self.try_upgradable()
+    }
+
+    unsafe fn unlock_upgradable(&self) {
+        self.end_upgradable();
+    }
+
+    unsafe fn upgrade(&self) {
+        let _written = self.enter(Until::Woken);
+    }
+
+    unsafe fn try_upgrade(&self) -> bool {
+        self.try_enter()
+    }
+}
+
+// SAFETY: as above. The bump does not unwind between, for the guard lives on.
+unsafe impl lock_api::RawRwLockUpgradeFair for RawRwLock {
+    unsafe fn unlock_upgradable_fair(&self) {
+        self.end_upgradable_fairly();
+    }
+
+    unsafe fn bump_upgradable(&self) {
+        self.end_upgradable_fairly();
+        let _read = self.upgradable(Until::Firmly);
+    }
+}
+
+// SAFETY: as above; each goes on in its new role before it ends the old one.
+unsafe impl lock_api::RawRwLockUpgradeDowngrade for RawRwLock {
+    unsafe fn downgrade_upgradable(&self) {
+        self.downgrade_upgradable();
+    }
+
+    unsafe fn downgrade_to_upgradable(&self) {
+        self.downgrade_to_upgradable();
+    }
+}
+
+// SAFETY: as above; at the deadline it is as before.
+unsafe impl lock_api::RawRwLockUpgradeTimed for RawRwLock {
+    fn try_lock_upgradable_for(&self, timeout: Duration) -> bool {
+        self.upgradable(after(timeout))
+    }
+
+    fn try_lock_upgradable_until(&self, deadline: Instant) -> bool {
+        self.upgradable(at(deadline))
+    }
+
+    unsafe fn try_upgrade_for(&self, timeout: Duration) -> bool {
+        self.enter(after(timeout))
+    }
+
+    unsafe fn try_upgrade_until(&self, deadline: Instant) -> bool {
+        self.enter(at(deadline))
+    }
+}
