@@ -4,6 +4,7 @@
 mod condvar;
 mod raw_mutex;
 mod raw_rwlock;
+mod semaphore;
 mod spin;
 mod wait_group;
 #[allow(unsafe_code)]
@@ -34,6 +35,7 @@ mod surface {
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub use raw_mutex::RawMutex;
 pub use raw_rwlock::RawRwLock;
+pub use semaphore::{Permit, Semaphore};
 #[cfg(not(raddle_model))]
 pub use surface::*;
 pub use wait_group::WaitGroup;

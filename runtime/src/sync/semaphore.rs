@@ -1,0 +1,289 @@
+//! So many permits, shared out in the order of asking.
+
+use super::wait_queue::{Entry, Place, Until, WaitQueue, Waiters, Woken, wait};
+use crate::shim::{Mutex, Reason, checkpoint};
+use std::fmt;
+use std::sync::Arc;
+
+/// So many permits; who acquires some waits until they are there.
+///
+/// Requests are served in the order of their coming: while a large one waits
+/// for enough permits, small ones behind it wait too, and `try_acquire` gives
+/// none. A request for more than there are in all waits for ever, and holds up
+/// nobody. Clones share the permits.
+///
+/// # Blocking
+/// `acquire` parks; on a plain OS thread it blocks the thread. `try_acquire`,
+/// and dropping a permit, never block.
+///
+/// # Examples
+/// ```
+/// use raddle::sync::{Semaphore, WaitGroup};
+///
+/// raddle::run(|| {
+///     let looms = Semaphore::new(2);
+///     let weavers = WaitGroup::new();
+///     for _ in 0..10 {
+///         // Before the goroutine: so no more than two are ever there.
+///         let loom = looms.acquire(1);
+///         weavers.go(move || {
+///             let _loom = loom;
+///             raddle::yield_now();
+///         });
+///     }
+///     weavers.wait();
+///     assert!(looms.try_acquire(2).is_some());
+/// });
+/// ```
+///
+/// # Go
+/// `golang.org/x/sync/semaphore.Weighted`; releasing is the permit's drop.
+#[derive(Clone)]
+pub struct Semaphore {
+    inner: Arc<Inner>,
+}
+
+/// Permits of a [`Semaphore`], given back when it is dropped. It may be sent
+/// to another goroutine, and outlive the semaphore.
+///
+/// # Blocking
+/// Never; dropping it does not either.
+#[must_use = "dropped at once, it is given back at once"]
+pub struct Permit {
+    inner: Arc<Inner>,
+    count: usize,
+}
+
+struct Inner {
+    total: usize,
+    line: Mutex<Line>,
+}
+
+/// Invariants
+/// 1. Whoever is first in line asks for more than is free, or has ended its
+///    wait otherwise: whatever changes either serves those who are due.
+/// 2. Nobody in line asks for more than the total.
+struct Line {
+    free: usize,
+    queue: WaitQueue,
+}
+
+impl Line {
+    /// Gives permits to those who come first, as far as they go.
+    fn serve(&mut self) -> Woken {
+        let mut woken = Woken::default();
+        while let Some(request) = self.queue.first_request() {
+            if request > self.free {
+                break;
+            }
+            if self.queue.wake_front(&mut woken) {
+                self.free -= request;
+            }
+        }
+        woken
+    }
+
+    fn take(&mut self, count: usize) -> bool {
+        let is_there = count <= self.free && self.queue.is_empty();
+        if is_there {
+            self.free -= count;
+        }
+        is_there
+    }
+}
+
+impl Waiters for Line {
+    fn queue(&mut self) -> &mut WaitQueue {
+        &mut self.queue
+    }
+
+    fn gave_up(&mut self) -> Woken {
+        self.serve()
+    }
+}
+
+impl Inner {
+    fn acquire(&self, count: usize, until: Until) -> bool {
+        checkpoint();
+        let entry = Entry {
+            place: Place::Last,
+            request: count,
+            reason: Reason::SemAcquire,
+            until,
+        };
+        if count > self.total {
+            let alone = Mutex::new(WaitQueue::new());
+            return wait(&alone, alone.lock(), entry).is_some();
+        }
+        let mut line = self.line.lock();
+        line.take(count) || wait(&self.line, line, entry).is_some()
+    }
+
+    fn release(&self, count: usize) {
+        let mut line = self.line.lock();
+        line.free += count;
+        let woken = line.serve();
+        drop(line);
+        woken.wake();
+    }
+}
+
+impl Semaphore {
+    /// With all `permits` free.
+    #[must_use]
+    pub fn new(permits: usize) -> Self {
+        let line = Mutex::new(Line {
+            free: permits,
+            queue: WaitQueue::new(),
+        });
+        Self {
+            inner: Arc::new(Inner {
+                total: permits,
+                line,
+            }),
+        }
+    }
+
+    /// Waits until `count` permits are free and nobody is before the caller,
+    /// and takes them.
+    ///
+    /// # Blocking
+    /// Parks; on a plain OS thread it blocks the thread.
+    ///
+    /// # Go
+    /// `Weighted.Acquire`.
+    pub fn acquire(&self, count: usize) -> Permit {
+        let _acquired = self.inner.acquire(count, Until::Woken);
+        self.permit(count)
+    }
+
+    /// Takes `count` permits if they are free and nobody waits for some.
+    ///
+    /// # Blocking
+    /// Never.
+    ///
+    /// # Go
+    /// `Weighted.TryAcquire`.
+    #[must_use = "says whether they were there"]
+    pub fn try_acquire(&self, count: usize) -> Option<Permit> {
+        let is_there = self.inner.line.lock().take(count);
+        is_there.then(|| self.permit(count))
+    }
+
+    /// Of permits just taken.
+    fn permit(&self, count: usize) -> Permit {
+        Permit {
+            inner: self.inner.clone(),
+            count,
+        }
+    }
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        self.inner.release(self.count);
+    }
+}
+
+impl fmt::Debug for Semaphore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Semaphore")
+            .field("free", &self.inner.line.lock().free)
+            .field("total", &self.inner.total)
+            .finish()
+    }
+}
+
+impl fmt::Debug for Permit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Permit")
+            .field("count", &self.count)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(all(test, raddle_model))]
+mod models {
+    use super::{Semaphore, Until};
+    use crate::shim::{AtomicU32, Relaxed, clock, model};
+    use raddle_scheduler::model::{Arc, spawn};
+
+    /// Asks for so many, at the latest until a deadline if it has one.
+    fn turn(semaphore: &Semaphore, taken: &AtomicU32, count: u32, is_hasty: bool) {
+        let until = if is_hasty {
+            Until::Deadline(clock::now() + 1)
+        } else {
+            Until::Woken
+        };
+        if semaphore.inner.acquire(count as usize, until) {
+            let permit = semaphore.permit(count as usize);
+            // ORDER: Relaxed, both: the semaphore orders them.
+            let others = taken.fetch_add(count, Relaxed);
+            assert!(others + count <= 2);
+            taken.fetch_sub(count, Relaxed);
+            drop(permit);
+        }
+    }
+
+    /// Requests for so many of two, at once; afterwards all are free.
+    fn at_once(requests: [(u32, bool); 3]) {
+        let semaphore = Semaphore::new(2);
+        let taken = Arc::new(AtomicU32::new(0));
+        let members = requests.map(|(count, is_hasty)| {
+            let (semaphore, taken) = (semaphore.clone(), taken.clone());
+            spawn(move || turn(&semaphore, &taken, count, is_hasty))
+        });
+        for member in members {
+            member.join().unwrap();
+        }
+        let line = semaphore.inner.line.lock();
+        assert_eq!(line.free, 2);
+        assert!(line.queue.is_empty());
+    }
+
+    #[test]
+    fn large_and_small_requests_are_all_served() {
+        model(|| at_once([(1, false), (2, false), (1, false)]));
+    }
+
+    /// The large one gives up; small ones behind it go on.
+    #[test]
+    fn who_gives_up_holds_up_nobody() {
+        model(|| at_once([(1, false), (2, true), (1, false)]));
+    }
+
+    #[test]
+    fn permits_and_deadlines_meet() {
+        model(|| at_once([(2, false), (2, true), (1, true)]));
+    }
+
+    /// Two stand in line, a large request first: it is served first, and what
+    /// is free meanwhile is not taken by others.
+    #[test]
+    fn a_small_request_does_not_overtake_a_large_one() {
+        model(|| {
+            let semaphore = Semaphore::new(2);
+            let permits = [(); 2].map(|()| semaphore.acquire(1));
+            let served = Arc::new(AtomicU32::new(0));
+            let waits = |count: usize| {
+                let (semaphore, served) = (semaphore.clone(), served.clone());
+                spawn(move || {
+                    let _permit = semaphore.acquire(count);
+                    // ORDER: Relaxed: the semaphore orders them.
+                    served.fetch_add(1, Relaxed)
+                })
+            };
+            let large = waits(2);
+            let is_in_line = !semaphore.inner.line.lock().queue.is_empty();
+            let small = waits(1);
+            for permit in permits {
+                drop(permit);
+                if is_in_line {
+                    let _none_or_all = semaphore.try_acquire(1);
+                }
+            }
+            let (large, small) = (large.join().unwrap(), small.join().unwrap());
+            assert!(!is_in_line || large < small);
+        });
+    }
+}
