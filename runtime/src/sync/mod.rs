@@ -2,6 +2,7 @@
 
 #[cfg_attr(not(raddle_model), allow(unsafe_code))]
 mod condvar;
+mod once;
 mod raw_mutex;
 mod raw_rwlock;
 mod semaphore;
@@ -20,19 +21,25 @@ rooms! {
     // Locks of lock_api.
     #[allow(unsafe_code)]
     mod mutex;
+    mod once_func;
+    mod once_lock;
     #[allow(unsafe_code)]
     mod rwlock;
+    mod shared_panic;
 }
 
 #[cfg(not(raddle_model))]
 mod surface {
     pub use super::mutex::{MappedMutexGuard, Mutex, MutexGuard};
+    pub use super::once_func::{once_func, once_value};
+    pub use super::once_lock::{LazyLock, OnceLock};
     pub use super::rwlock::{
         MappedRwLockReadGuard, MappedRwLockWriteGuard, RwLock, RwLockReadGuard,
         RwLockUpgradableReadGuard, RwLockWriteGuard,
     };
 }
 pub use condvar::{Condvar, WaitTimeoutResult};
+pub use once::{Once, OnceState};
 pub use raw_mutex::RawMutex;
 pub use raw_rwlock::RawRwLock;
 pub use semaphore::{Permit, Semaphore};
