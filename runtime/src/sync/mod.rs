@@ -18,6 +18,7 @@ macro_rules! rooms {
 }
 
 rooms! {
+    pub mod errgroup;
     // Locks of lock_api.
     #[allow(unsafe_code)]
     mod mutex;
@@ -26,6 +27,7 @@ rooms! {
     #[allow(unsafe_code)]
     mod rwlock;
     mod shared_panic;
+    pub mod singleflight;
 }
 
 #[cfg(not(raddle_model))]
