@@ -1,5 +1,6 @@
 //! Waiting for one another, from goroutines and plain OS threads alike.
 
+mod barrier;
 #[cfg_attr(not(raddle_model), allow(unsafe_code))]
 mod condvar;
 mod once;
@@ -24,6 +25,9 @@ rooms! {
     mod mutex;
     mod once_func;
     mod once_lock;
+    mod pool;
+    #[allow(unsafe_code)]
+    mod reentrant_mutex;
     #[allow(unsafe_code)]
     mod rwlock;
     mod shared_panic;
@@ -35,11 +39,14 @@ mod surface {
     pub use super::mutex::{MappedMutexGuard, Mutex, MutexGuard};
     pub use super::once_func::{once_func, once_value};
     pub use super::once_lock::{LazyLock, OnceLock};
+    pub use super::pool::Pool;
+    pub use super::reentrant_mutex::{GoroutineIdentity, ReentrantMutex, ReentrantMutexGuard};
     pub use super::rwlock::{
         MappedRwLockReadGuard, MappedRwLockWriteGuard, RwLock, RwLockReadGuard,
         RwLockUpgradableReadGuard, RwLockWriteGuard,
     };
 }
+pub use barrier::{Barrier, BarrierWaitResult};
 pub use condvar::{Condvar, WaitTimeoutResult};
 pub use once::{Once, OnceState};
 pub use raw_mutex::RawMutex;

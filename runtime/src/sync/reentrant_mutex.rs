@@ -1,0 +1,56 @@
+//! A lock that its holder may lock again.
+
+use super::raw_mutex::RawMutex;
+use raddle_scheduler::current;
+use std::num::NonZeroUsize;
+
+/// A lock that its holder may lock again and again; it gives shared access to
+/// the value. The methods are those of parking_lot's, by goroutine: who holds
+/// it holds it across parks, on whatever thread it goes on. A plain OS thread
+/// counts by itself.
+///
+/// # Blocking
+/// `lock`, `try_lock_for` and `try_lock_until` park while another holds it;
+/// on a plain OS thread they block the thread. `try_lock`, and dropping a
+/// guard, never block.
+///
+/// # Examples
+/// ```
+/// use raddle::sync::ReentrantMutex;
+/// use std::cell::Cell;
+///
+/// let count = ReentrantMutex::new(Cell::new(0));
+/// let outer = count.lock();
+/// let inner = count.lock();
+/// inner.set(inner.get() + 1);
+/// assert_eq!(outer.get(), 1);
+/// ```
+///
+/// # Go
+/// None.
+pub type ReentrantMutex<T> = lock_api::ReentrantMutex<RawMutex, GoroutineIdentity, T>;
+
+/// Holds a [`ReentrantMutex`] while it lives, once.
+///
+/// # Blocking
+/// Never; dropping it does not either.
+pub type ReentrantMutexGuard<'a, T> =
+    lock_api::ReentrantMutexGuard<'a, RawMutex, GoroutineIdentity, T>;
+
+/// Tells [`ReentrantMutex`] who calls, goroutine or thread.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct GoroutineIdentity;
+
+// SAFETY: numbers are unique in the process, and never used again; one that
+// does not fit is not given.
+unsafe impl lock_api::GetThreadId for GoroutineIdentity {
+    const INIT: Self = Self;
+
+    fn nonzero_thread_id(&self) -> NonZeroUsize {
+        let number = current().id().get();
+        usize::try_from(number)
+            .ok()
+            .and_then(NonZeroUsize::new)
+            .expect("more goroutines than there are numbers")
+    }
+}
