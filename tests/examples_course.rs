@@ -352,3 +352,24 @@ fn profile() {
         assert_eq!(ended.stderr, "");
     });
 }
+
+#[test]
+fn safe_map() {
+    let expected = "\
+ten readers found all 100
+inserted by 1 of ten
+entries: 101
+";
+    prints("safe_map", expected);
+}
+
+#[test]
+fn request_coalescing() {
+    let expected = "\
+clients: 100
+fetched: 1
+shared by: 100
+fetched: 2
+";
+    prints("request_coalescing", expected);
+}
