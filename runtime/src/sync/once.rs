@@ -42,8 +42,8 @@ const DONE: u32 = 3;
 /// `sync.Once`, where a closure that panics has done its part.
 pub struct Once {
     state: AtomicU32,
-    /// The state changes under this lock, and nobody waits but while it is
-    /// `RUNNING`.
+    /// The state changes under this lock, so who lines up under it has seen
+    /// the state it waits to end. Whoever ends a run wakes all.
     waiters: Mutex<WaitQueue>,
 }
 

@@ -190,9 +190,10 @@ impl RawRwLock {
     /// Writes, unless `until` comes first.
     #[inline]
     pub(crate) fn write(&self, until: Until) -> bool {
-        struct Release<'a>(&'a RawMutex);
+        /// Not in after all: another writer may be next.
+        struct Resign<'a>(&'a RawMutex);
 
-        impl Drop for Release<'_> {
+        impl Drop for Resign<'_> {
             fn drop(&mut self) {
                 self.0.release();
             }
@@ -204,10 +205,10 @@ impl RawRwLock {
         if !self.writers.acquire_as(Reason::RwLockWrite, until) {
             return false;
         }
-        let release = Release(&self.writers);
+        let resign = Resign(&self.writers);
         let is_in = self.enter(until);
         if is_in {
-            std::mem::forget(release);
+            std::mem::forget(resign);
         }
         is_in
     }
