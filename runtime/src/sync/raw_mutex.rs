@@ -161,9 +161,7 @@ impl RawMutex {
             let began = *since.get_or_insert_with(clock::now);
             let entry = Entry {
                 place,
-                request: 1,
-                reason,
-                until,
+                ..Entry::last(reason, until)
             };
             match wait(&self.waiters, queue, entry) {
                 None => return false,

@@ -1,7 +1,7 @@
 //! So many permits, shared out in the order of asking.
 
-use super::wait_queue::{Entry, Place, Until, WaitQueue, Waiters, Woken, wait};
-use crate::shim::{Mutex, Reason, checkpoint};
+use super::wait_queue::{Entry, Until, WaitQueue, Waiters, Woken, wait_after};
+use crate::shim::{Mutex, Reason, WOKEN, checkpoint};
 use std::fmt;
 use std::sync::Arc;
 
@@ -54,9 +54,14 @@ pub struct Permit {
     count: usize,
 }
 
+/// The outcome of a wait that somebody else gave up.
+const REFUSED: u32 = WOKEN + 1;
+
 struct Inner {
     total: usize,
     line: Mutex<Line>,
+    /// Of those who ask for more than the total.
+    hopeless: Mutex<WaitQueue>,
 }
 
 /// Invariants
@@ -66,6 +71,8 @@ struct Inner {
 struct Line {
     free: usize,
     queue: WaitQueue,
+    /// The last one given out.
+    ticket: u64,
 }
 
 impl Line {
@@ -103,20 +110,40 @@ impl Waiters for Line {
 }
 
 impl Inner {
-    fn acquire(&self, count: usize, until: Until) -> bool {
+    /// Whether it has them. `then` runs if it must wait, once it can be
+    /// refused.
+    fn acquire(&self, count: usize, until: Until, then: impl FnOnce(u64)) -> bool {
         checkpoint();
-        let entry = Entry {
-            place: Place::Last,
-            request: count,
-            reason: Reason::SemAcquire,
-            until,
-        };
-        if count > self.total {
-            let alone = Mutex::new(WaitQueue::new());
-            return wait(&alone, alone.lock(), entry).is_some();
-        }
         let mut line = self.line.lock();
-        line.take(count) || wait(&self.line, line, entry).is_some()
+        if line.take(count) {
+            return true;
+        }
+        line.ticket += 1;
+        let ticket = line.ticket;
+        let entry = Entry {
+            request: count,
+            ticket,
+            ..Entry::last(Reason::SemAcquire, until)
+        };
+        let then = || then(ticket);
+        let outcome = if count <= self.total {
+            wait_after(&self.line, line, entry, then)
+        } else {
+            drop(line);
+            wait_after(&self.hopeless, self.hopeless.lock(), entry, then)
+        };
+        outcome == Some(WOKEN)
+    }
+
+    fn refuse(&self, ticket: u64) {
+        let mut line = self.line.lock();
+        let refused = line.queue.take(ticket, REFUSED);
+        let served = line.serve();
+        drop(line);
+        refused.wake();
+        served.wake();
+        let refused = self.hopeless.lock().take(ticket, REFUSED);
+        refused.wake();
     }
 
     fn release(&self, count: usize) {
@@ -135,11 +162,13 @@ impl Semaphore {
         let line = Mutex::new(Line {
             free: permits,
             queue: WaitQueue::new(),
+            ticket: 0,
         });
         Self {
             inner: Arc::new(Inner {
                 total: permits,
                 line,
+                hopeless: Mutex::new(WaitQueue::new()),
             }),
         }
     }
@@ -153,8 +182,27 @@ impl Semaphore {
     /// # Go
     /// `Weighted.Acquire`.
     pub fn acquire(&self, count: usize) -> Permit {
-        let _acquired = self.inner.acquire(count, Until::Woken);
+        let _acquired = self.inner.acquire(count, Until::Woken, |_ticket| ());
         self.permit(count)
+    }
+
+    /// As `acquire`, until refused. `watch` is given the means to do so if it
+    /// must wait, and must not park; what it returns is dropped after the wait.
+    #[cfg_attr(
+        not(all(test, raddle_model)),
+        expect(dead_code, reason = "what a context needs")
+    )]
+    pub(crate) fn acquire_unless<W>(
+        &self,
+        count: usize,
+        watch: impl FnOnce(Refusal) -> W,
+    ) -> Option<Permit> {
+        let mut watching = None;
+        let acquired = self.inner.acquire(count, Until::Woken, |ticket| {
+            let inner = self.inner.clone();
+            watching = Some(watch(Refusal { inner, ticket }));
+        });
+        acquired.then(|| self.permit(count))
     }
 
     /// Takes `count` permits if they are free and nobody waits for some.
@@ -176,6 +224,23 @@ impl Semaphore {
             inner: self.inner.clone(),
             count,
         }
+    }
+}
+
+/// The means to end one's wait in [`Semaphore::acquire_unless`].
+pub(crate) struct Refusal {
+    inner: Arc<Inner>,
+    ticket: u64,
+}
+
+impl Refusal {
+    /// Ends the wait, if it still is one.
+    #[cfg_attr(
+        not(all(test, raddle_model)),
+        expect(dead_code, reason = "what a context needs")
+    )]
+    pub(crate) fn refuse(&self) {
+        self.inner.refuse(self.ticket);
     }
 }
 
@@ -215,7 +280,7 @@ mod models {
         } else {
             Until::Woken
         };
-        if semaphore.inner.acquire(count as usize, until) {
+        if semaphore.inner.acquire(count as usize, until, |_ticket| ()) {
             let permit = semaphore.permit(count as usize);
             // ORDER: Relaxed, both: the semaphore orders them.
             let others = taken.fetch_add(count, Relaxed);
@@ -284,6 +349,35 @@ mod models {
             }
             let (large, small) = (large.join().unwrap(), small.join().unwrap());
             assert!(!is_in_line || large < small);
+        });
+    }
+
+    /// A large request is refused, perhaps while it is served; a small one
+    /// behind it goes on. One above the total is refused for sure.
+    #[test]
+    fn a_refusal_ends_its_own_wait_and_no_other() {
+        model(|| {
+            let semaphore = Semaphore::new(2);
+            let first = semaphore.acquire(1);
+            let small = spawn({
+                let semaphore = semaphore.clone();
+                move || drop(semaphore.acquire(1))
+            });
+            let mut refuser = None;
+            let large = semaphore.acquire_unless(2, |refusal| {
+                refuser = Some(spawn(move || {
+                    drop(first);
+                    refusal.refuse();
+                }));
+            });
+            drop(large);
+            if let Some(refuser) = refuser {
+                refuser.join().unwrap();
+            }
+            small.join().unwrap();
+            let above = semaphore.acquire_unless(3, |refusal| refusal.refuse());
+            assert!(above.is_none());
+            assert_eq!(semaphore.inner.line.lock().free, 2);
         });
     }
 }

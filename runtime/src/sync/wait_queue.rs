@@ -29,6 +29,7 @@ unsafe impl Send for WaitQueue {}
 struct Node {
     wait: Wait,
     request: usize,
+    ticket: u64,
     previous: Cell<*const Node>,
     next: Cell<*const Node>,
     is_in: Cell<bool>,
@@ -49,6 +50,8 @@ pub(crate) struct Entry {
     pub(crate) place: Place,
     /// What is asked for, where that differs from one to the next.
     pub(crate) request: usize,
+    /// By which one may be found, where that is done.
+    pub(crate) ticket: u64,
     pub(crate) reason: Reason,
     pub(crate) until: Until,
 }
@@ -59,6 +62,7 @@ impl Entry {
         Self {
             place: Place::Last,
             request: 1,
+            ticket: 0,
             reason,
             until: until.into(),
         }
@@ -184,6 +188,31 @@ impl WaitQueue {
         woken
     }
 
+    /// As `take_first`, for the one with this ticket, if it is there. It
+    /// takes longer the longer the line is.
+    #[must_use = "it is owed its wake"]
+    pub(crate) fn take(&mut self, ticket: u64, outcome: u32) -> Woken {
+        let mut woken = Woken::default();
+        let mut at = self.first;
+        // SAFETY: invariant 1.
+        while let Some(node) = unsafe { at.as_ref() } {
+            let next = node.next.get();
+            if node.ticket == ticket {
+                self.remove(node);
+                if node.wait.settle(outcome) {
+                    woken.push(node);
+                }
+                break;
+            }
+            at = if next == self.first {
+                ptr::null()
+            } else {
+                next
+            };
+        }
+        woken
+    }
+
     /// As `take_first`, for all of them.
     #[must_use = "they are owed their wakes"]
     pub(crate) fn take_all(&mut self) -> Woken {
@@ -253,7 +282,7 @@ pub(crate) fn wait<Q: Waiters>(
 }
 
 /// As `wait`; `then` runs once the waiter stands in line and the lock is
-/// given up.
+/// given up. It must not park: the wake may come already.
 pub(crate) fn wait_after<Q: Waiters>(
     owner: &Mutex<Q>,
     mut guard: MutexGuard<'_, Q>,
@@ -278,6 +307,7 @@ pub(crate) fn wait_after<Q: Waiters>(
     let node = Node {
         wait: Wait::new(),
         request: entry.request,
+        ticket: entry.ticket,
         previous: Cell::new(ptr::null()),
         next: Cell::new(ptr::null()),
         is_in: Cell::new(false),
