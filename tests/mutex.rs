@@ -457,6 +457,43 @@ fn shutdown_ends_who_holds_and_who_waits() {
     }
 }
 
+/// A guard that is bumped while its runtime ends unlocked what it had not got.
+#[test]
+fn shutdown_meets_a_bump() {
+    for mode in MODES {
+        for procs in [1, 2] {
+            let what = format!("{mode:?}, P = {procs}");
+            with_deadline(limit(20), &what, || {
+                for _ in 0..rounds(20) {
+                    let runtime = runtime(mode, procs);
+                    let mutex = Arc::new(Mutex::new(AtomicU64::new(0)));
+                    let turns = Arc::new(AtomicU64::new(0));
+                    for _ in 0..4 {
+                        let (mutex, turns) = (mutex.clone(), turns.clone());
+                        drop(runtime.spawn(move || {
+                            let mut held = mutex.lock();
+                            loop {
+                                let holders = held.fetch_add(1, Relaxed);
+                                let leaves = OnDrop(|| {
+                                    held.fetch_sub(1, Relaxed);
+                                });
+                                assert_eq!(holders, 0);
+                                turns.fetch_add(1, Relaxed);
+                                drop(leaves);
+                                MutexGuard::bump(&mut held);
+                            }
+                        }));
+                    }
+                    assert!(comes_true(limit(5), || turns.load(Relaxed) > 100), "{what}");
+                    drop(runtime);
+                    assert!(!mutex.is_locked(), "{what}");
+                    assert_eq!(mutex.lock().load(Relaxed), 0, "{what}");
+                }
+            });
+        }
+    }
+}
+
 /// Locked in one goroutine, unlocked in another, as Go allows.
 #[test]
 #[allow(unsafe_code, reason = "that is what force_unlock is")]

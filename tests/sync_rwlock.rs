@@ -390,6 +390,45 @@ fn shutdown_ends_those_who_wait() {
     }
 }
 
+/// Guards that are bumped while their runtime ends unlock what they have.
+#[test]
+fn shutdown_meets_bumps() {
+    for mode in MODES {
+        for procs in [1, 2] {
+            let what = format!("{mode:?}, P = {procs}");
+            with_deadline(limit(20), &what, || {
+                for _ in 0..rounds(10) {
+                    let runtime = runtime(mode, procs);
+                    let lock = Arc::new(RwLock::new(Watched::default()));
+                    let turns = Arc::new(AtomicU64::new(0));
+                    for n in 0..6 {
+                        let (lock, turns) = (lock.clone(), turns.clone());
+                        drop(runtime.spawn(move || {
+                            if n % 2 == 0 {
+                                let mut it = lock.write();
+                                loop {
+                                    it.write(|| ());
+                                    turns.fetch_add(1, Relaxed);
+                                    RwLockWriteGuard::bump(&mut it);
+                                }
+                            }
+                            let mut it = lock.read();
+                            loop {
+                                it.read(|| ());
+                                RwLockReadGuard::bump(&mut it);
+                            }
+                        }));
+                    }
+                    assert!(comes_true(limit(5), || turns.load(Relaxed) > 100), "{what}");
+                    drop(runtime);
+                    assert!(!lock.is_locked(), "{what}");
+                    lock.try_write().expect("free").write(|| ());
+                }
+            });
+        }
+    }
+}
+
 #[test]
 fn it_is_a_static_and_shows_itself() {
     static LOCK: RwLock<(u32, u32)> = RwLock::new((1, 2));

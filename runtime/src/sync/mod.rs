@@ -40,7 +40,9 @@ mod surface {
     pub use super::once_func::{once_func, once_value};
     pub use super::once_lock::{LazyLock, OnceLock};
     pub use super::pool::Pool;
-    pub use super::reentrant_mutex::{GoroutineIdentity, ReentrantMutex, ReentrantMutexGuard};
+    pub use super::reentrant_mutex::{
+        GoroutineIdentity, RawReentrantMutex, ReentrantMutex, ReentrantMutexGuard,
+    };
     pub use super::rwlock::{
         MappedRwLockReadGuard, MappedRwLockWriteGuard, RwLock, RwLockReadGuard,
         RwLockUpgradableReadGuard, RwLockWriteGuard,

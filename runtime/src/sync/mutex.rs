@@ -94,7 +94,7 @@ unsafe impl lock_api::RawMutexFair for RawMutex {
         self.release_fairly();
     }
 
-    // Not by `lock`, which unwinds at shutdown: the guard lives on.
+    // Not by `lock`, which may unwind without it: the guard lives on.
     #[inline]
     unsafe fn bump(&self) {
         self.bump();

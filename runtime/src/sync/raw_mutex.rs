@@ -15,7 +15,7 @@
 //! queue, until one gets it who has waited less, or nobody is left.
 
 use super::spin::Spin;
-use super::wait_queue::{Entry, Place, Until, WaitQueue, wait};
+use super::wait_queue::{Entry, Place, Until, WaitQueue, take_again, wait};
 use crate::shim::{Acquire, AtomicU32, Mutex, Reason, Relaxed, Release, WOKEN, checkpoint, clock};
 use std::fmt;
 
@@ -291,14 +291,23 @@ impl RawMutex {
         }
     }
 
-    /// Lets the first in line have it once, if anybody waits. Does not
-    /// unwind: the caller holds the lock afterwards, as before.
+    /// Lets the first in line have it once, if anybody waits. The caller holds
+    /// it afterwards, as before, also if it unwinds.
     pub(crate) fn bump(&self) {
+        checkpoint();
         // ORDER: Relaxed: a hint.
         if self.state.load(Relaxed) != LOCKED {
             self.release_fairly();
-            self.acquire_firmly();
+            take_again(|until| {
+                self.acquire_as(Reason::MutexLock, until);
+            });
         }
+    }
+
+    /// As `bump`, for who cannot be unwound with the lock.
+    pub(crate) fn bump_firmly(&self) {
+        self.release_fairly();
+        self.acquire_firmly();
     }
 
     #[cold]
@@ -444,6 +453,15 @@ mod models {
         1
     }
 
+    fn bumped(guarded: &Guarded) -> u32 {
+        guarded.mutex.acquire();
+        guarded.work();
+        guarded.mutex.bump();
+        guarded.work();
+        guarded.mutex.release();
+        2
+    }
+
     fn in_time(guarded: &Guarded) -> u32 {
         u32::from(guarded.turn_in_time())
     }
@@ -539,6 +557,14 @@ mod models {
         model(|| {
             let guarded = Guarded::new();
             beside(&guarded, [once, in_time], fair);
+        });
+    }
+
+    #[test]
+    fn a_bump_lets_others_have_it_and_has_it_again() {
+        model(|| {
+            let guarded = Guarded::new();
+            beside(&guarded, [once, in_time], bumped);
         });
     }
 }

@@ -3,6 +3,7 @@
 use super::raw_mutex::RawMutex;
 use raddle_scheduler::current;
 use std::num::NonZeroUsize;
+use std::time::{Duration, Instant};
 
 /// A lock that its holder may lock again and again; it gives shared access to
 /// the value. The methods are those of parking_lot's, by goroutine: who holds
@@ -28,14 +29,77 @@ use std::num::NonZeroUsize;
 ///
 /// # Go
 /// None.
-pub type ReentrantMutex<T> = lock_api::ReentrantMutex<RawMutex, GoroutineIdentity, T>;
+pub type ReentrantMutex<T> = lock_api::ReentrantMutex<RawReentrantMutex, GoroutineIdentity, T>;
 
 /// Holds a [`ReentrantMutex`] while it lives, once.
 ///
 /// # Blocking
 /// Never; dropping it does not either.
 pub type ReentrantMutexGuard<'a, T> =
-    lock_api::ReentrantMutexGuard<'a, RawMutex, GoroutineIdentity, T>;
+    lock_api::ReentrantMutexGuard<'a, RawReentrantMutex, GoroutineIdentity, T>;
+
+/// The lock beneath [`ReentrantMutex`]: a [`RawMutex`] whose `bump` shutdown
+/// does not end, since the count of its locks is away meanwhile.
+///
+/// # Blocking
+/// As [`ReentrantMutex`].
+#[derive(Debug)]
+pub struct RawReentrantMutex(RawMutex);
+
+// SAFETY: as for the mutex within.
+unsafe impl lock_api::RawMutex for RawReentrantMutex {
+    const INIT: Self = Self(RawMutex::INIT);
+
+    type GuardMarker = <RawMutex as lock_api::RawMutex>::GuardMarker;
+
+    #[inline]
+    fn lock(&self) {
+        self.0.lock();
+    }
+
+    #[inline]
+    fn try_lock(&self) -> bool {
+        self.0.try_lock()
+    }
+
+    #[inline]
+    unsafe fn unlock(&self) {
+        self.0.release();
+    }
+
+    #[inline]
+    fn is_locked(&self) -> bool {
+        self.0.is_held()
+    }
+}
+
+// SAFETY: as for the mutex within.
+unsafe impl lock_api::RawMutexFair for RawReentrantMutex {
+    #[inline]
+    unsafe fn unlock_fair(&self) {
+        self.0.release_fairly();
+    }
+
+    unsafe fn bump(&self) {
+        self.0.bump_firmly();
+    }
+}
+
+// SAFETY: as for the mutex within.
+unsafe impl lock_api::RawMutexTimed for RawReentrantMutex {
+    type Duration = Duration;
+    type Instant = Instant;
+
+    #[inline]
+    fn try_lock_for(&self, timeout: Duration) -> bool {
+        lock_api::RawMutexTimed::try_lock_for(&self.0, timeout)
+    }
+
+    #[inline]
+    fn try_lock_until(&self, deadline: Instant) -> bool {
+        lock_api::RawMutexTimed::try_lock_until(&self.0, deadline)
+    }
+}
 
 /// Tells [`ReentrantMutex`] who calls, goroutine or thread.
 #[derive(Clone, Copy, Debug, Default)]

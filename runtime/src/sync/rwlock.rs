@@ -1,7 +1,7 @@
 //! A lock for many readers or one writer, with parking_lot's methods.
 
 use super::raw_rwlock::{Minds, RawRwLock};
-use super::wait_queue::Until;
+use super::wait_queue::{Until, take_again};
 use lock_api::GuardNoSend;
 use raddle_scheduler::clock;
 use std::time::{Duration, Instant};
@@ -136,7 +136,8 @@ unsafe impl lock_api::RawRwLock for RawRwLock {
     }
 }
 
-// SAFETY: as above. The bumps do not unwind between, for the guard lives on.
+// SAFETY: as above. The bumps have it again also if they unwind, for the guard
+// lives on.
 unsafe impl lock_api::RawRwLockFair for RawRwLock {
     unsafe fn unlock_shared_fair(&self) {
         self.end_read();
@@ -148,12 +149,16 @@ unsafe impl lock_api::RawRwLockFair for RawRwLock {
 
     unsafe fn bump_shared(&self) {
         self.end_read();
-        let _read = self.read(Minds::Waiting, Until::Firmly);
+        take_again(|until| {
+            self.read(Minds::Waiting, until);
+        });
     }
 
     unsafe fn bump_exclusive(&self) {
         self.end_write_fairly();
-        let _written = self.write(Until::Firmly);
+        take_again(|until| {
+            self.write(until);
+        });
     }
 }
 
@@ -233,7 +238,7 @@ unsafe impl lock_api::RawRwLockUpgrade for RawRwLock {
     }
 }
 
-// SAFETY: as above. The bump does not unwind between, for the guard lives on.
+// SAFETY: as above. The bump has it again also if it unwinds.
 unsafe impl lock_api::RawRwLockUpgradeFair for RawRwLock {
     unsafe fn unlock_upgradable_fair(&self) {
         self.end_upgradable_fairly();
@@ -241,7 +246,9 @@ unsafe impl lock_api::RawRwLockUpgradeFair for RawRwLock {
 
     unsafe fn bump_upgradable(&self) {
         self.end_upgradable_fairly();
-        let _read = self.upgradable(Until::Firmly);
+        take_again(|until| {
+            self.upgradable(until);
+        });
     }
 }
 

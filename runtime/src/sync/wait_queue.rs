@@ -331,3 +331,19 @@ pub(crate) fn wait_after<Q: Waiters>(
     std::mem::forget(leave);
     Some(outcome)
 }
+
+/// Takes a lock again whose guard lives on, by `take`. If shutdown unwinds
+/// that, takes it firmly, and then lets it unwind.
+pub(crate) fn take_again(take: impl Fn(Until)) {
+    struct Firmly<F: Fn(Until)>(F);
+
+    impl<F: Fn(Until)> Drop for Firmly<F> {
+        fn drop(&mut self) {
+            (self.0)(Until::Firmly);
+        }
+    }
+
+    let firmly = Firmly(take);
+    (firmly.0)(Until::Woken);
+    std::mem::forget(firmly);
+}
