@@ -320,7 +320,11 @@ fn says_nothing(
 /// Fills one of the two before it empties the other. What was taken for a
 /// look comes back.
 fn one_is_full(places: &Places, turn: u64) {
-    let (empty, full) = if turn % 2 == 0 { (LAST, 0) } else { (0, LAST) };
+    let (empty, full) = if turn.is_multiple_of(2) {
+        (LAST, 0)
+    } else {
+        (0, LAST)
+    };
     places.txs[empty].send(0).unwrap();
     places.rxs[full].recv().unwrap();
 }
@@ -403,7 +407,11 @@ fn a_default_is_taken_only_when_all_were_empty_at_one_moment() {
 #[test]
 fn no_room_is_said_only_when_all_were_full_at_one_moment() {
     fn one_has_room(places: &Places, turn: u64) {
-        let (full, room) = if turn % 2 == 0 { (LAST, 0) } else { (0, LAST) };
+        let (full, room) = if turn.is_multiple_of(2) {
+            (LAST, 0)
+        } else {
+            (0, LAST)
+        };
         places.rxs[full].recv().unwrap();
         places.txs[room].send(0).unwrap();
     }

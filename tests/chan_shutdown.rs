@@ -387,7 +387,10 @@ fn a_partner_goes_on_when_shutdown_ends_who_tried() {
     });
 }
 
-const TRIES: [(&str, fn(&Sender<Value>, Value)); 3] = [
+/// What it is called, and how it sends.
+type Try = (&'static str, fn(&Sender<Value>, Value));
+
+const TRIES: [Try; 3] = [
     ("try_send", |tx, value| drop(tx.try_send(value))),
     ("default", |tx, value| {
         select! { send(tx, value) -> res => drop(res), default => {} }
@@ -404,7 +407,8 @@ const TRIES: [(&str, fn(&Sender<Value>, Value)); 3] = [
 /// Nor is a message lost that had been won so.
 #[test]
 fn a_message_is_not_lost_when_shutdown_ends_who_tried() {
-    const RECEIVES: [(&str, fn(&Receiver<Value>)); 3] = [
+    type Receives = (&'static str, fn(&Receiver<Value>));
+    const RECEIVES: [Receives; 3] = [
         ("try_recv", |rx| drop(rx.try_recv())),
         ("default", |rx| {
             select! { recv(rx) -> it => drop(it), default => {} }

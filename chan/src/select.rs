@@ -295,12 +295,12 @@ impl<'s, 'a> Selection<'s, 'a> {
 
     fn wait(&self) -> &Wait {
         // SAFETY: invariant 2.
-        unsafe { (*self.wait.get()).assume_init_ref() }
+        unsafe { &*self.wait.get().cast::<Wait>() }
     }
 
     fn node(&self, index: usize) -> &Node {
         // SAFETY: invariant 1, for those below `enlisted`.
-        unsafe { (*self.nodes[index].0.get()).assume_init_ref() }
+        unsafe { &*self.nodes[index].0.get().cast::<Node>() }
     }
 
     /// A node for case `index`, not in any queue yet.
@@ -378,7 +378,7 @@ impl<'s, 'a> Selection<'s, 'a> {
                 && let Some(part) = case.part
             {
                 // SAFETY: invariant 1: it was enlisted until just now.
-                let node = unsafe { (*self.nodes[index].0.get()).assume_init_ref() };
+                let node = unsafe { &*self.nodes[index].0.get().cast::<Node>() };
                 part.withdraw(case.side, self.goal, node);
             }
         }

@@ -196,13 +196,13 @@ impl<'a, T> Waiting<'a, T> {
     fn node(&self) -> &Node {
         debug_assert!(self.is_queued.get(), "no node");
         // SAFETY: written by `prepare`, which came first.
-        unsafe { (*self.node.get()).assume_init_ref() }
+        unsafe { &*self.node.get().cast::<Node>() }
     }
 
     fn wait(&self) -> &Wait {
         debug_assert!(self.is_queued.get(), "no wait");
         // SAFETY: written by `prepare`, which came first.
-        unsafe { (*self.wait.get()).assume_init_ref() }
+        unsafe { &*self.wait.get().cast::<Wait>() }
     }
 
     fn reason(&self) -> Reason {
@@ -229,7 +229,7 @@ impl<'a, T> Waiting<'a, T> {
         if outcome == WOKEN {
             self.is_queued.set(false);
             // SAFETY: written by `prepare`; nobody else has it any more.
-            match unsafe { (*self.node.get()).assume_init_ref() }.deal.get() {
+            match unsafe { &*self.node.get().cast::<Node>() }.deal.get() {
                 Deal::Done => self.moved(),
                 Deal::Closed => Progress::Closed,
                 _ => {
@@ -275,7 +275,7 @@ impl<'a, T> Waiting<'a, T> {
     ) -> Option<Progress> {
         let node = self.prepare();
         // SAFETY: written by `prepare`.
-        let wait = unsafe { (*self.wait.get()).assume_init_ref() };
+        let wait = unsafe { &*self.wait.get().cast::<Wait>() };
         // For the selection, which owes the unpark from here on.
         let is_first = wait.settle(WOKEN);
         debug_assert!(is_first, "nobody else has it");
