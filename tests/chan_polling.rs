@@ -293,6 +293,7 @@ fn who_polls_for_room_lets_it_be_made() {
 }
 
 /// Asking for what another is to make so, in a loop.
+#[allow(clippy::len_zero, reason = "len is what is asked")]
 #[test]
 fn who_asks_in_a_loop_lets_it_come_true() {
     type Ask = fn(&Sender<u64>, &Receiver<u64>) -> bool;
