@@ -481,6 +481,8 @@ fn shutdown_meets_a_bump() {
                                 turns.fetch_add(1, Relaxed);
                                 drop(leaves);
                                 MutexGuard::bump(&mut held);
+                                // A loop that never parks has no end by shutdown.
+                                yield_now();
                             }
                         }));
                     }

@@ -410,12 +410,14 @@ fn shutdown_meets_bumps() {
                                     it.write(|| ());
                                     turns.fetch_add(1, Relaxed);
                                     RwLockWriteGuard::bump(&mut it);
+                                    yield_now();
                                 }
                             }
                             let mut it = lock.read();
                             loop {
                                 it.read(|| ());
                                 RwLockReadGuard::bump(&mut it);
+                                yield_now();
                             }
                         }));
                     }
@@ -481,6 +483,7 @@ fn many_use_it_in_every_way() {
                                 let mut it = lock.write();
                                 it.write(between);
                                 RwLockWriteGuard::bump(&mut it);
+                                yield_now();
                                 it.write(|| ());
                                 RwLockWriteGuard::unlock_fair(it);
                                 writes += 2;
