@@ -596,3 +596,39 @@ fn many_use_it_in_every_way() {
         assert!(!sum.is_locked(), "{what}");
     });
 }
+
+/// A guard that is unlocked for a while takes the lock again by `lock`. Ended
+/// there by shutdown it unlocked what another held.
+#[test]
+fn shutdown_meets_a_guard_that_is_unlocked() {
+    for mode in MODES {
+        for procs in [1, 2] {
+            let what = format!("{mode:?}, P = {procs}");
+            with_deadline(limit(20), &what, || {
+                let runtime = runtime(mode, procs);
+                let mutex = Arc::new(Mutex::new(()));
+                let at = Arc::new(AtomicU64::new(0));
+                let (inner, step) = (mutex.clone(), at.clone());
+                drop(runtime.spawn(move || {
+                    let mut held = inner.lock();
+                    MutexGuard::unlocked(&mut held, || {
+                        step.store(1, Relaxed);
+                        while step.load(Relaxed) != 2 {
+                            yield_now();
+                        }
+                        step.store(3, Relaxed);
+                    });
+                }));
+                assert!(comes_true(limit(5), || at.load(Relaxed) == 1), "{what}");
+                let held = mutex.lock();
+                at.store(2, Relaxed);
+                assert!(comes_true(limit(5), || at.load(Relaxed) == 3), "{what}");
+                drop(runtime);
+                assert!(mutex.is_locked(), "{what}: it is this thread's");
+                drop(held);
+                assert!(!mutex.is_locked(), "{what}");
+                drop(mutex.lock());
+            });
+        }
+    }
+}

@@ -20,6 +20,7 @@ macro_rules! rooms {
 
 rooms! {
     pub mod errgroup;
+    mod lost;
     // Locks of lock_api.
     #[allow(unsafe_code)]
     mod mutex;

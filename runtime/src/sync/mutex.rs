@@ -1,5 +1,6 @@
 //! A lock for goroutines and threads, with parking_lot's methods.
 
+use super::lost::{self, Key};
 use super::raw_mutex::RawMutex;
 use lock_api::GuardNoSend;
 use raddle_scheduler::clock;
@@ -59,7 +60,8 @@ pub type MutexGuard<'a, T> = lock_api::MutexGuard<'a, RawMutex, T>;
 pub type MappedMutexGuard<'a, T> = lock_api::MappedMutexGuard<'a, RawMutex, T>;
 
 // SAFETY: `acquire` returns, and `try_acquire` gives true, for one caller
-// until its `release`: invariant 1 of `RawMutex`, and its models.
+// until its `release`: invariant 1 of `RawMutex`, and its models. A guard whose
+// `lock` unwound releases nothing: `lost.rs`.
 unsafe impl lock_api::RawMutex for RawMutex {
     const INIT: Self = Self::new();
 
@@ -67,17 +69,19 @@ unsafe impl lock_api::RawMutex for RawMutex {
 
     #[inline]
     fn lock(&self) {
-        self.acquire();
+        lost::taking(Key::of(self), || self.acquire());
     }
 
     #[inline]
     fn try_lock(&self) -> bool {
-        self.try_acquire()
+        lost::note_if_taken(Key::of(self), self.try_acquire())
     }
 
     #[inline]
     unsafe fn unlock(&self) {
-        self.release();
+        if !lost::is_lost(Key::of(self)) {
+            self.release();
+        }
     }
 
     #[inline]
@@ -91,7 +95,9 @@ unsafe impl lock_api::RawMutex for RawMutex {
 unsafe impl lock_api::RawMutexFair for RawMutex {
     #[inline]
     unsafe fn unlock_fair(&self) {
-        self.release_fairly();
+        if !lost::is_lost(Key::of(self)) {
+            self.release_fairly();
+        }
     }
 
     // Not by `lock`, which may unwind without it: the guard lives on.
@@ -108,11 +114,11 @@ unsafe impl lock_api::RawMutexTimed for RawMutex {
 
     #[inline]
     fn try_lock_for(&self, timeout: Duration) -> bool {
-        self.acquire_until(|| clock::after(timeout))
+        lost::note_if_taken(Key::of(self), self.acquire_until(|| clock::after(timeout)))
     }
 
     #[inline]
     fn try_lock_until(&self, deadline: Instant) -> bool {
-        self.acquire_until(|| clock::at(deadline))
+        lost::note_if_taken(Key::of(self), self.acquire_until(|| clock::at(deadline)))
     }
 }

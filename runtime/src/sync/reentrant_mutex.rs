@@ -52,14 +52,16 @@ unsafe impl lock_api::RawMutex for RawReentrantMutex {
 
     type GuardMarker = <RawMutex as lock_api::RawMutex>::GuardMarker;
 
+    // Firmly: lock_api's `unlocked` takes it again by this, and has the count
+    // away meanwhile.
     #[inline]
     fn lock(&self) {
-        self.0.lock();
+        self.0.acquire_firmly();
     }
 
     #[inline]
     fn try_lock(&self) -> bool {
-        self.0.try_lock()
+        self.0.try_acquire()
     }
 
     #[inline]

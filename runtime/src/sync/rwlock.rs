@@ -1,5 +1,6 @@
 //! A lock for many readers or one writer, with parking_lot's methods.
 
+use super::lost::{self, Key};
 use super::raw_rwlock::{Minds, RawRwLock};
 use super::wait_queue::{Until, take_again};
 use lock_api::GuardNoSend;
@@ -97,32 +98,40 @@ unsafe impl lock_api::RawRwLock for RawRwLock {
 
     #[inline]
     fn lock_shared(&self) {
-        let _read = self.read(Minds::Waiting, Until::Woken);
+        lost::taking(Key::of(self), || {
+            self.read(Minds::Waiting, Until::Woken);
+        });
     }
 
     #[inline]
     fn try_lock_shared(&self) -> bool {
-        self.try_read(Minds::Waiting)
+        lost::note_if_taken(Key::of(self), self.try_read(Minds::Waiting))
     }
 
     #[inline]
     unsafe fn unlock_shared(&self) {
-        self.end_read();
+        if !lost::is_lost(Key::of(self)) {
+            self.end_read();
+        }
     }
 
     #[inline]
     fn lock_exclusive(&self) {
-        let _written = self.write(Until::Woken);
+        lost::taking(Key::of(self), || {
+            self.write(Until::Woken);
+        });
     }
 
     #[inline]
     fn try_lock_exclusive(&self) -> bool {
-        self.try_write()
+        lost::note_if_taken(Key::of(self), self.try_write())
     }
 
     #[inline]
     unsafe fn unlock_exclusive(&self) {
-        self.end_write();
+        if !lost::is_lost(Key::of(self)) {
+            self.end_write();
+        }
     }
 
     #[inline]
@@ -140,11 +149,15 @@ unsafe impl lock_api::RawRwLock for RawRwLock {
 // lives on.
 unsafe impl lock_api::RawRwLockFair for RawRwLock {
     unsafe fn unlock_shared_fair(&self) {
-        self.end_read();
+        if !lost::is_lost(Key::of(self)) {
+            self.end_read();
+        }
     }
 
     unsafe fn unlock_exclusive_fair(&self) {
-        self.end_write_fairly();
+        if !lost::is_lost(Key::of(self)) {
+            self.end_write_fairly();
+        }
     }
 
     unsafe fn bump_shared(&self) {
@@ -176,41 +189,43 @@ unsafe impl lock_api::RawRwLockTimed for RawRwLock {
     type Instant = Instant;
 
     fn try_lock_shared_for(&self, timeout: Duration) -> bool {
-        self.read(Minds::Waiting, after(timeout))
+        lost::note_if_taken(Key::of(self), self.read(Minds::Waiting, after(timeout)))
     }
 
     fn try_lock_shared_until(&self, deadline: Instant) -> bool {
-        self.read(Minds::Waiting, at(deadline))
+        lost::note_if_taken(Key::of(self), self.read(Minds::Waiting, at(deadline)))
     }
 
     fn try_lock_exclusive_for(&self, timeout: Duration) -> bool {
-        self.write(after(timeout))
+        lost::note_if_taken(Key::of(self), self.write(after(timeout)))
     }
 
     fn try_lock_exclusive_until(&self, deadline: Instant) -> bool {
-        self.write(at(deadline))
+        lost::note_if_taken(Key::of(self), self.write(at(deadline)))
     }
 }
 
 // SAFETY: as above; beside readers no writer is in.
 unsafe impl lock_api::RawRwLockRecursive for RawRwLock {
     fn lock_shared_recursive(&self) {
-        let _read = self.read(Minds::Writing, Until::Woken);
+        lost::taking(Key::of(self), || {
+            self.read(Minds::Writing, Until::Woken);
+        });
     }
 
     fn try_lock_shared_recursive(&self) -> bool {
-        self.try_read(Minds::Writing)
+        lost::note_if_taken(Key::of(self), self.try_read(Minds::Writing))
     }
 }
 
 // SAFETY: as above.
 unsafe impl lock_api::RawRwLockRecursiveTimed for RawRwLock {
     fn try_lock_shared_recursive_for(&self, timeout: Duration) -> bool {
-        self.read(Minds::Writing, after(timeout))
+        lost::note_if_taken(Key::of(self), self.read(Minds::Writing, after(timeout)))
     }
 
     fn try_lock_shared_recursive_until(&self, deadline: Instant) -> bool {
-        self.read(Minds::Writing, at(deadline))
+        lost::note_if_taken(Key::of(self), self.read(Minds::Writing, at(deadline)))
     }
 }
 
@@ -218,15 +233,19 @@ unsafe impl lock_api::RawRwLockRecursiveTimed for RawRwLock {
 // would be upgradable. An upgrade that fails or unwinds leaves it held.
 unsafe impl lock_api::RawRwLockUpgrade for RawRwLock {
     fn lock_upgradable(&self) {
-        let _read = self.upgradable(Until::Woken);
+        lost::taking(Key::of(self), || {
+            self.upgradable(Until::Woken);
+        });
     }
 
     fn try_lock_upgradable(&self) -> bool {
-        self.try_upgradable()
+        lost::note_if_taken(Key::of(self), self.try_upgradable())
     }
 
     unsafe fn unlock_upgradable(&self) {
-        self.end_upgradable();
+        if !lost::is_lost(Key::of(self)) {
+            self.end_upgradable();
+        }
     }
 
     unsafe fn upgrade(&self) {
@@ -241,7 +260,9 @@ unsafe impl lock_api::RawRwLockUpgrade for RawRwLock {
 // SAFETY: as above. The bump has it again also if it unwinds.
 unsafe impl lock_api::RawRwLockUpgradeFair for RawRwLock {
     unsafe fn unlock_upgradable_fair(&self) {
-        self.end_upgradable_fairly();
+        if !lost::is_lost(Key::of(self)) {
+            self.end_upgradable_fairly();
+        }
     }
 
     unsafe fn bump_upgradable(&self) {
@@ -266,11 +287,11 @@ unsafe impl lock_api::RawRwLockUpgradeDowngrade for RawRwLock {
 // SAFETY: as above; at the deadline it is as before.
 unsafe impl lock_api::RawRwLockUpgradeTimed for RawRwLock {
     fn try_lock_upgradable_for(&self, timeout: Duration) -> bool {
-        self.upgradable(after(timeout))
+        lost::note_if_taken(Key::of(self), self.upgradable(after(timeout)))
     }
 
     fn try_lock_upgradable_until(&self, deadline: Instant) -> bool {
-        self.upgradable(at(deadline))
+        lost::note_if_taken(Key::of(self), self.upgradable(at(deadline)))
     }
 
     unsafe fn try_upgrade_for(&self, timeout: Duration) -> bool {

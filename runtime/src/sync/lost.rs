@@ -1,0 +1,113 @@
+//! Guards that live on without their lock.
+//!
+//! lock_api's `unlocked` gives a guard's lock up, runs a closure, and takes
+//! the lock again: by `lock`, which shutdown may end by an unwind. The guard
+//! then gives back what it does not hold, and perhaps another does. Whether it
+//! was such a `lock` or a plain one cannot be told when it unwinds; but of a
+//! plain one no guard is left. So each `lock` that unwinds is noted with its
+//! goroutine, what that goroutine takes of the same lock afterwards is
+//! counted, and the one unlock too many is passed over.
+
+use crate::goroutine_local::LocalKey;
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+
+/// Whether any `lock` of the process has ever unwound.
+static EVER: AtomicBool = AtomicBool::new(false);
+
+/// Of the calling goroutine.
+static LOST: LocalKey<RefCell<Vec<Lost>>> = LocalKey::__new(|| RefCell::new(Vec::new()));
+
+/// One `lock` that unwound.
+struct Lost {
+    lock: Key,
+    /// How often the goroutine has taken it since and not given it back.
+    taken: usize,
+}
+
+/// Which lock.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Key(usize);
+
+impl Key {
+    #[inline]
+    pub(crate) fn of<L>(lock: &L) -> Self {
+        Self(std::ptr::from_ref(lock) as usize)
+    }
+}
+
+/// Runs `take`, which takes the lock or unwinds without it.
+#[inline]
+pub(crate) fn taking(lock: Key, take: impl FnOnce()) {
+    let unwound = Unwound(lock);
+    take();
+    std::mem::forget(unwound);
+    note_taken(lock);
+}
+
+struct Unwound(Key);
+
+impl Drop for Unwound {
+    #[cold]
+    fn drop(&mut self) {
+        // ORDER: Relaxed: the caller's goroutine alone acts on its own notes.
+        EVER.store(true, Relaxed);
+        let lost = Lost {
+            lock: self.0,
+            taken: 0,
+        };
+        let _gone = LOST.try_with(|all| all.borrow_mut().push(lost));
+    }
+}
+
+/// The caller's goroutine has taken it.
+#[inline]
+pub(crate) fn note_taken(lock: Key) {
+    // ORDER: Relaxed: as above.
+    if EVER.load(Relaxed) {
+        count(lock, |lost| {
+            lost.taken += 1;
+            false
+        });
+    }
+}
+
+/// As `note_taken`, if it has.
+#[inline]
+pub(crate) fn note_if_taken(lock: Key, taken: bool) -> bool {
+    if taken {
+        note_taken(lock);
+    }
+    taken
+}
+
+/// Before it is given back: whether the caller's guard has lost it, and is
+/// not to give it back.
+#[inline]
+pub(crate) fn is_lost(lock: Key) -> bool {
+    // ORDER: Relaxed: as above.
+    EVER.load(Relaxed)
+        && count(lock, |lost| {
+            let is_lost = lost.taken == 0;
+            lost.taken = lost.taken.saturating_sub(1);
+            is_lost
+        })
+}
+
+/// Runs `f` on the last note of `lock`, which goes if `f` says so.
+#[cold]
+#[inline(never)]
+fn count(lock: Key, f: impl FnOnce(&mut Lost) -> bool) -> bool {
+    let ends = LOST.try_with(|all| {
+        let mut all = all.borrow_mut();
+        let Some(at) = all.iter().rposition(|lost| lost.lock == lock) else {
+            return false;
+        };
+        let ends = f(&mut all[at]);
+        if ends {
+            all.remove(at);
+        }
+        ends
+    });
+    ends.unwrap_or(false)
+}
