@@ -2,6 +2,7 @@
 
 use super::semaphore::{Permit, Semaphore};
 use super::wait_group::WaitGroup;
+use crate::context::{CancelFunc, Context};
 use crate::shim::Mutex;
 use crate::start::with_scheduler;
 use raddle_scheduler::{is_panic, resume};
@@ -51,12 +52,68 @@ struct State<E> {
     limit: Option<Semaphore>,
     error: Option<E>,
     panic: Option<Box<dyn Any + Send>>,
+    /// Of the context that ends with the first failure, or with `wait`.
+    cancel: Option<CancelFunc>,
+}
+
+impl<E> State<E> {
+    /// What ends the group's context, the first time.
+    fn end_context(&mut self) -> Ended {
+        Ended(self.cancel.take())
+    }
+}
+
+/// Ends a context, once the lock is free.
+#[must_use = "to be dropped after the lock"]
+struct Ended(Option<CancelFunc>);
+
+impl Drop for Ended {
+    fn drop(&mut self) {
+        if let Some(cancel) = &self.0 {
+            cancel.cancel();
+        }
+    }
 }
 
 impl<E> Group<E> {
     /// A group of none, without a limit.
     #[must_use]
     pub fn new() -> Self {
+        Self::ending(None)
+    }
+
+    /// A group of none, and a context for its members: done when the first of
+    /// them fails or panics, when `parent` is, and after `wait`.
+    ///
+    /// # Blocking
+    /// Never.
+    ///
+    /// # Examples
+    /// ```
+    /// use raddle::context::Context;
+    /// use raddle::sync::errgroup::Group;
+    ///
+    /// let (group, context) = Group::with_context(&Context::background());
+    /// let stops = context.clone();
+    /// group.go(move || {
+    ///     let _ended = stops.done().recv();
+    ///     Ok(())
+    /// });
+    /// group.go(|| Err("lost"));
+    /// assert_eq!(group.wait(), Err("lost"));
+    /// assert!(context.err().is_some());
+    /// ```
+    ///
+    /// # Go
+    /// `errgroup.WithContext`.
+    #[must_use]
+    #[track_caller]
+    pub fn with_context(parent: &Context) -> (Self, Context) {
+        let (context, cancel) = parent.with_cancel();
+        (Self::ending(Some(cancel)), context)
+    }
+
+    fn ending(cancel: Option<CancelFunc>) -> Self {
         Self {
             inner: Arc::new(Inner {
                 members: WaitGroup::new(),
@@ -65,6 +122,7 @@ impl<E> Group<E> {
                     limit: None,
                     error: None,
                     panic: None,
+                    cancel,
                 }),
             }),
         }
@@ -108,11 +166,14 @@ impl<E> Group<E> {
     pub fn wait(&self) -> Result<(), E> {
         self.inner.members.wait();
         let mut state = self.inner.state.lock();
-        if let Some(payload) = state.panic.take() {
-            drop(state);
+        let ended = state.end_context();
+        let (panic, error) = (state.panic.take(), state.error.take());
+        drop(state);
+        drop(ended);
+        if let Some(payload) = panic {
             resume(payload);
         }
-        state.error.take().map_or(Ok(()), Err)
+        error.map_or(Ok(()), Err)
     }
 }
 
@@ -190,7 +251,9 @@ impl<E: Send + 'static> Member<E> {
                         None => state.error.replace(error),
                         Some(_) => Some(error),
                     };
+                    let ended = state.end_context();
                     drop(state);
+                    drop(ended);
                 }
                 Err(payload) if is_panic(payload.as_ref()) => {
                     let mut state = member.0.state.lock();
@@ -198,7 +261,9 @@ impl<E: Send + 'static> Member<E> {
                         None => state.panic.replace(payload),
                         Some(_) => Some(payload),
                     };
+                    let ended = state.end_context();
                     drop(state);
+                    drop(ended);
                 }
                 Err(payload) => resume(payload),
             }

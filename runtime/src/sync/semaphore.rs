@@ -1,6 +1,8 @@
 //! So many permits, shared out in the order of asking.
 
 use super::wait_queue::{Entry, Until, WaitQueue, Waiters, Woken, wait_after};
+#[cfg(not(raddle_model))]
+use crate::context::{AfterFunc, Context, ContextError};
 use crate::shim::{Mutex, Reason, WOKEN, checkpoint};
 use std::fmt;
 use std::sync::Arc;
@@ -188,10 +190,6 @@ impl Semaphore {
 
     /// As `acquire`, until refused. `watch` is given the means to do so if it
     /// must wait, and must not park; what it returns is dropped after the wait.
-    #[cfg_attr(
-        not(all(test, raddle_model)),
-        expect(dead_code, reason = "what a context needs")
-    )]
     pub(crate) fn acquire_unless<W>(
         &self,
         count: usize,
@@ -203,6 +201,39 @@ impl Semaphore {
             watching = Some(watch(Refusal { inner, ticket }));
         });
         acquired.then(|| self.permit(count))
+    }
+
+    /// As [`acquire`](Semaphore::acquire), unless the context ends first.
+    ///
+    /// # Blocking
+    /// Parks until they are free or the context is done.
+    ///
+    /// # Errors
+    /// Why the context is done; at once, if it is already.
+    ///
+    /// # Examples
+    /// ```
+    /// use raddle::context::{Context, ContextError};
+    /// use raddle::sync::Semaphore;
+    /// use std::time::Duration;
+    ///
+    /// let semaphore = Semaphore::new(1);
+    /// let (context, _cancel) = Context::background().with_timeout(Duration::from_millis(1));
+    /// let error = semaphore.acquire_ctx(&context, 2).unwrap_err();
+    /// assert_eq!(error, ContextError::DeadlineExceeded);
+    /// ```
+    ///
+    /// # Go
+    /// `Weighted.Acquire`.
+    #[cfg(not(raddle_model))]
+    pub fn acquire_ctx(&self, context: &Context, count: usize) -> Result<Permit, ContextError> {
+        if let Some(error) = context.err() {
+            return Err(error);
+        }
+        self.acquire_unless(count, |refusal| {
+            Stopped(context.after_func(move || refusal.refuse()))
+        })
+        .ok_or_else(|| context.err().unwrap_or(ContextError::Canceled))
     }
 
     /// Takes `count` permits if they are free and nobody waits for some.
@@ -235,12 +266,19 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     /// Ends the wait, if it still is one.
-    #[cfg_attr(
-        not(all(test, raddle_model)),
-        expect(dead_code, reason = "what a context needs")
-    )]
     pub(crate) fn refuse(&self) {
         self.inner.refuse(self.ticket);
+    }
+}
+
+/// What is to be done at a context's end no longer is when this goes.
+#[cfg(not(raddle_model))]
+struct Stopped(AfterFunc);
+
+#[cfg(not(raddle_model))]
+impl Drop for Stopped {
+    fn drop(&mut self) {
+        let _was_in_time = self.0.stop();
     }
 }
 
