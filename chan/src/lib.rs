@@ -18,13 +18,14 @@
 //! ```
 //!
 //! ```text
-//! go_chan selected in_context → ends → clocks dial shared select → complete → part meeting
+//! go_chan selected in_context → sender receiver iter → ends → clocks dial shared select → complete → part meeting
 //!   → waiting → channel → lock buffer waiter → shim
 //! ```
 //!
 //! | room | job |
 //! |---|---|
 //! | `ends` | `Sender`, `Receiver`, and how they are made |
+//! | `sender`, `receiver`, `iter` | what they do |
 //! | `go_chan` | both ends in one value |
 //! | `selected` | `Select`, `SelectedOperation` |
 //! | `select_macro`, `select_handle` | `select!`: syntax; what may stand for a handle |
@@ -84,18 +85,20 @@ rooms! {
     mod error;
     mod go_chan;
     mod in_context;
+    mod iter;
+    mod receiver;
     #[allow(missing_docs, reason = "what the macros call")]
     mod select_handle;
     mod select_macro;
     #[allow(unsafe_code)]
     mod selected;
+    mod sender;
 }
 
 #[cfg(not(raddle_model))]
 mod surface {
     pub use crate::ends::{
-        IntoIter, Iter, Never, Receiver, Sender, TryIter, after, at, bounded, never, never_sender,
-        tick, unbounded,
+        Never, Receiver, Sender, after, at, bounded, never, never_sender, tick, unbounded,
     };
     pub use crate::error::{
         ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
@@ -103,6 +106,7 @@ mod surface {
     };
     pub use crate::go_chan::Chan;
     pub use crate::in_context::{RecvCtxError, SendCtxError};
+    pub use crate::iter::{IntoIter, Iter, TryIter};
     pub use crate::selected::{Select, SelectedOperation};
 }
 #[cfg(not(raddle_model))]
