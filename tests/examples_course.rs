@@ -373,3 +373,46 @@ fetched: 2
 ";
     prints("request_coalescing", expected);
 }
+
+#[test]
+fn pipeline() {
+    let expected = "\
+all went well: Ok(338350)
+one did not: Err(\"13 is not squared here\")
+still running: 0
+";
+    prints("pipeline", expected);
+}
+
+#[test]
+fn pub_sub() {
+    on_one_and_four("pub_sub", |ended| {
+        let mut lines = lines(&ended);
+        assert_eq!(
+            lines.pop(),
+            Some("the sleeper has Ok(\"breakfast\") and missed 2")
+        );
+        lines.sort_unstable();
+        let all =
+            ["cat", "dog", "fish"].map(|name| format!("{name} heard breakfast, walk, dinner"));
+        assert_eq!(lines, all);
+    });
+}
+
+#[test]
+fn dining_philosophers() {
+    let names = ["Hypatia", "Laozi", "Aspasia", "Averroes", "Diotima"];
+    let mut expected: String = names.map(|name| format!("{name} has eaten\n")).concat();
+    expected += "forks were used 30 times\n";
+    prints("dining_philosophers", &expected);
+
+    for procs in [1, 4] {
+        let example = Example::new("dining_philosophers").arg("left-first");
+        let ended = example.procs(procs).ends();
+        assert_eq!(ended.status.code(), Some(2), "{}", ended.stderr);
+        for name in names {
+            let waits = format!("\"{name}\" [sync.Mutex.Lock");
+            assert!(ended.stderr.contains(&waits), "{waits}: {}", ended.stderr);
+        }
+    }
+}
