@@ -388,7 +388,9 @@ impl<'s, 'a> Selection<'s, 'a> {
     #[inline(always)]
     pub(crate) fn park(&self) -> u32 {
         if self.until == Until::Ever && !self.has_due() {
-            self.wait().park_inline(Reason::Select)
+            // SAFETY: 1. it lies on the stack of who made it in `enlist`, and
+            // is not shared.
+            unsafe { self.wait().park_own(Reason::Select) }
         } else {
             self.park_in_time()
         }

@@ -3,7 +3,9 @@
 
 #[cfg(not(raddle_model))]
 mod origin {
-    pub(crate) use raddle_scheduler::{Reason, WOKEN, Wait, checkpoint, clock, poll_point, random};
+    pub(crate) use raddle_scheduler::{
+        Parker, Reason, WOKEN, Wait, checkpoint, checkpoint_as, clock, poll_point, random,
+    };
     pub(crate) use std::hint::spin_loop;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
     pub(crate) use std::sync::{Mutex, MutexGuard};
@@ -18,7 +20,8 @@ mod origin {
 mod origin {
     pub(crate) use raddle_scheduler::model::loom::sync::{Mutex, MutexGuard};
     pub(crate) use raddle_scheduler::model::{
-        AtomicBool, AtomicU64, AtomicUsize, Reason, WOKEN, Wait, checkpoint, clock,
+        AtomicBool, AtomicU64, AtomicUsize, Parker, Reason, WOKEN, Wait, checkpoint, checkpoint_as,
+        clock,
     };
     use std::cell::Cell;
     use std::mem::transmute;

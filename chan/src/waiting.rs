@@ -1,7 +1,7 @@
 //! One plain send or receive: tried, waited for, taken back.
 
 use crate::channel::{Channel, Guard, Side, Step};
-use crate::shim::{Reason, WOKEN, Wait, checkpoint, poll_point};
+use crate::shim::{Parker, Reason, WOKEN, Wait, checkpoint_as, poll_point};
 use crate::waiter::{Deal, Node, Wakes};
 use std::cell::{Cell, UnsafeCell};
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -130,12 +130,13 @@ impl<'a, T> Waiting<'a, T> {
     /// it is inlined.
     #[inline(never)]
     pub(crate) fn begin(&self) -> Progress {
-        if self.side == Side::Send && self.channel.is_unbounded() {
+        let me = if self.side == Side::Send && self.channel.is_unbounded() {
             // It never waits, so its caller may hold a lock.
             poll_point();
+            None
         } else {
-            checkpoint();
-        }
+            checkpoint_as()
+        };
         loop {
             let mut wakes = Wakes::none();
             let mut guard = self.channel.lock();
@@ -147,7 +148,7 @@ impl<'a, T> Waiting<'a, T> {
                     return self.moved();
                 }
                 Step::Wait => {
-                    self.enqueue(&mut guard, &mut wakes);
+                    self.enqueue(&mut guard, &mut wakes, me);
                     drop(guard);
                     wakes.wake();
                     return Progress::Parks;
@@ -165,10 +166,12 @@ impl<'a, T> Waiting<'a, T> {
     /// The node and the wait, made now. Both are reached by raw pointers into
     /// their cells, from here and from the queues alike.
     #[inline]
-    fn prepare(&self) -> &Node {
+    fn prepare(&self, me: Option<Parker>) -> &Node {
+        // SAFETY: 1. none, or as `checkpoint_as` said in this very call.
+        let new = unsafe { Wait::of(me) };
         let wait = self.wait.get().cast::<Wait>();
         // SAFETY: not in use: it stands in no queue.
-        unsafe { wait.write(Wait::new()) };
+        unsafe { wait.write(new) };
         let node = self.node.get().cast::<Node>();
         // SAFETY: as above.
         unsafe { node.write(Node::new()) };
@@ -179,8 +182,8 @@ impl<'a, T> Waiting<'a, T> {
     }
 
     #[inline]
-    fn enqueue(&self, guard: &mut Guard<'_, T>, wakes: &mut Wakes) {
-        let node = self.prepare();
+    fn enqueue(&self, guard: &mut Guard<'_, T>, wakes: &mut Wakes, me: Option<Parker>) {
+        let node = self.prepare(me);
         self.is_queued.set(true);
         let queue = guard.queue(self.side);
         if self.is_first.get() {
@@ -215,7 +218,9 @@ impl<'a, T> Waiting<'a, T> {
     /// Parks; `resume` with what it returns.
     #[inline(always)]
     pub(crate) fn park(&self) -> u32 {
-        self.wait().park_inline(self.reason())
+        // SAFETY: 1. it lies on the stack of who made it in `prepare`, and is
+        // not shared.
+        unsafe { self.wait().park_own(self.reason()) }
     }
 
     /// As `park`, until `deadline` at most.
@@ -273,7 +278,7 @@ impl<'a, T> Waiting<'a, T> {
         partner: NonNull<Node>,
         mut wakes: Wakes,
     ) -> Option<Progress> {
-        let node = self.prepare();
+        let node = self.prepare(None);
         // SAFETY: written by `prepare`.
         let wait = unsafe { &*self.wait.get().cast::<Wait>() };
         // For the selection, which owes the unpark from here on.

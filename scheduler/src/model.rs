@@ -48,6 +48,12 @@ pub fn model(f: impl Fn() + Sync + Send + 'static) {
 /// The end of a slice does not come.
 pub fn checkpoint() {}
 
+/// As `checkpoint`; who calls is looked up later.
+#[must_use]
+pub fn checkpoint_as() -> Option<Parker> {
+    None
+}
+
 /// A clock that stands still until a test moves it.
 pub mod clock {
     use std::cell::Cell;
@@ -157,6 +163,15 @@ impl Wait {
         }
     }
 
+    /// As `new`.
+    ///
+    /// # Safety
+    /// 1. `me` is the calling thread.
+    #[must_use]
+    pub unsafe fn of(_me: Option<Parker>) -> Self {
+        Self::new()
+    }
+
     /// Claims the end of the wait for `outcome`, not 0. On `true` the caller
     /// owes [`Wait::unpark`].
     #[must_use]
@@ -204,7 +219,10 @@ impl Wait {
     }
 
     /// As `park` without a deadline.
-    pub fn park_inline(&self, reason: Reason) -> u32 {
+    ///
+    /// # Safety
+    /// 1. The thread that made the wait calls.
+    pub unsafe fn park_own(&self, reason: Reason) -> u32 {
         self.park(reason, None)
     }
 

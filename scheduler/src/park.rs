@@ -47,6 +47,12 @@ impl Parker {
         })
     }
 
+    /// The goroutine whose header this is.
+    #[inline]
+    pub(crate) fn of_header(header: *const Header) -> Self {
+        Self(header as usize)
+    }
+
     /// Never less than a page: small numbers are free for others.
     pub(crate) fn to_bits(self) -> usize {
         self.0
@@ -120,6 +126,22 @@ impl Wait {
         }
     }
 
+    /// As `new`, by a caller who has asked who it is: [`checkpoint_as`]
+    /// (none stands for a thread, which is looked up).
+    ///
+    /// [`checkpoint_as`]: crate::checkpoint_as
+    ///
+    /// # Safety
+    /// 1. `me` is the calling goroutine.
+    #[must_use]
+    #[inline]
+    pub unsafe fn of(me: Option<Parker>) -> Self {
+        Self {
+            settled: AtomicU32::new(0),
+            parker: me.unwrap_or_else(Parker::current),
+        }
+    }
+
     /// Claims the end of the wait for `outcome`, not 0. On `true` the caller
     /// owes [`Wait::unpark`].
     #[must_use]
@@ -160,13 +182,18 @@ impl Wait {
     }
 
     /// As `park` without a deadline, inlined for waits that are short and
-    /// many: `docs/decisions/returns.md`.
+    /// many: `docs/decisions/returns.md`. It does not ask again who calls,
+    /// which `park` does.
+    ///
+    /// # Safety
+    /// 1. The goroutine or thread that made the wait calls.
     #[inline(always)]
-    pub fn park_inline(&self, reason: Reason) -> u32 {
-        if self.parker.header().is_none() {
+    pub unsafe fn park_own(&self, reason: Reason) -> u32 {
+        let Some(header) = self.parker.header() else {
             return self.park(reason, None);
-        }
-        let header = self.own_header();
+        };
+        // SAFETY: 1. it is the caller, alive as long as it runs.
+        let header = unsafe { header.as_ref() };
         if park_as(header, reason, Hold::Loose) == Woken::Doomed {
             return self.park_doomed(reason, None, None);
         }
