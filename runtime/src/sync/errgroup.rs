@@ -167,7 +167,9 @@ impl<E> Group<E> {
         self.inner.members.wait();
         let mut state = self.inner.state.lock();
         let ended = state.end_context();
-        let (panic, error) = (state.panic.take(), state.error.take());
+        let panic = state.panic.take();
+        // Beside a panic the error stays, for the next `wait`.
+        let error = panic.is_none().then(|| state.error.take()).flatten();
         drop(state);
         drop(ended);
         if let Some(payload) = panic {
