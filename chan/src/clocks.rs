@@ -2,13 +2,10 @@
 
 use crate::channel::Side;
 use crate::lock::Key;
-use crate::part::{BY_ITSELF, Enlisted, Goal, Part, Seen, has_come};
+use crate::part::{BY_ITSELF, Enlisted, Goal, NEVER, Part, Seen, has_come};
 use crate::shim::{AcqRel, Acquire, AtomicU64, Reason, Wait, checkpoint, clock};
 use crate::waiter::{Deal, Node, Room, Wakes};
 use std::time::{Duration, Instant};
-
-/// No message will come.
-const NEVER: u64 = u64::MAX;
 
 /// There are no queues: who waits sets a timer of its own.
 ///

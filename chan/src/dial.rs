@@ -2,16 +2,12 @@
 
 use crate::channel::Side;
 use crate::lock::Key;
-use crate::part::{BY_ITSELF, Enlisted, Goal, Part, Seen, has_come};
+use crate::part::{BY_ITSELF, Enlisted, Goal, NEVER, Part, Seen, has_come};
 use crate::shim::{
     Acquire, AtomicU64, Mutex, MutexGuard, Reason, Relaxed, Release, Wait, checkpoint, clock,
 };
 use crate::waiter::{Deal, Node, Queue, Room, Wakes};
 use std::ptr;
-use std::sync::PoisonError;
-
-/// No message will come.
-const NEVER: u64 = u64::MAX;
 
 /// Receivers set a timer of their own, as with a `Clock`. They stand in a
 /// queue too, for whoever sets the dial to an earlier time.
@@ -55,7 +51,7 @@ impl Dial {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     fn next(&self) -> u64 {

@@ -3,14 +3,12 @@
 use crate::channel::Channel;
 use crate::clocks::Clock;
 use crate::dial::Dial;
+use crate::part::NEVER;
 use crate::shared::{RECEIVERS, SENDERS, Shared};
 use std::fmt;
 use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// The end of time, for waits.
-pub(crate) const NEVER: u64 = u64::MAX;
 
 /// Sends messages into a channel. Clones send into the same one.
 ///

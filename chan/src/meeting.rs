@@ -1,7 +1,6 @@
 //! Two selections that have chosen one another: where the message passes.
 
 use crate::shim::{Mutex, MutexGuard, Reason, WOKEN, Wait};
-use std::sync::PoisonError;
 
 /// Where one of the two is.
 #[derive(Clone, Copy)]
@@ -66,7 +65,7 @@ impl<T> Meeting<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner<T>> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock()
     }
 
     /// Gives the message to the other, waiting for it. It comes back if the

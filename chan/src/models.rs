@@ -7,7 +7,18 @@ use crate::part::Goal;
 use crate::select::{Case, NodeSlot, Selection, Until, Won};
 use crate::shim::clock;
 use crate::waiting::{Progress, Waiting};
+use raddle_scheduler::model::loom::thread::JoinHandle;
 use raddle_scheduler::model::{Arc, model, spawn};
+
+/// Runs `f` in a thread of its own, on what it shares with the others.
+fn beside<S, R>(shared: &Arc<S>, f: impl FnOnce(&S) -> R + 'static) -> JoinHandle<R>
+where
+    S: 'static,
+    R: 'static,
+{
+    let shared = shared.clone();
+    spawn(move || f(&shared))
+}
 
 /// A deadline, which in a model may pass at any moment.
 fn some_time() -> u64 {
@@ -83,10 +94,7 @@ fn a_message_is_sent_or_kept() {
     for capacity in [0, 1] {
         model(move || {
             let channel = Arc::new(Channel::new(Some(capacity)));
-            let sender = spawn({
-                let channel = channel.clone();
-                move || send_in_time(&channel, 7)
-            });
+            let sender = beside(&channel, |channel| send_in_time(channel, 7));
             let received = recv_in_time(&channel);
             let sent = sender.join().unwrap();
             let left = try_recv(&channel);
@@ -104,14 +112,8 @@ fn a_message_is_sent_or_kept() {
 fn nobody_sleeps_beside_a_message() {
     model(|| {
         let channel = Arc::new(Channel::new(Some(1)));
-        let receiver = spawn({
-            let channel = channel.clone();
-            move || recv(&channel)
-        });
-        let hurried = spawn({
-            let channel = channel.clone();
-            move || recv_in_time(&channel)
-        });
+        let receiver = beside(&channel, |channel| recv(channel));
+        let hurried = beside(&channel, |channel| recv_in_time(channel));
         assert_eq!(send(&channel, 1), Ok(()));
         assert_eq!(send(&channel, 2), Ok(()));
         let mut got = vec![receiver.join().unwrap(), hurried.join().unwrap()];
@@ -129,14 +131,8 @@ fn a_close_ends_every_wait() {
     for capacity in [0, 1] {
         model(move || {
             let channel = Arc::new(Channel::new(Some(capacity)));
-            let sender = spawn({
-                let channel = channel.clone();
-                move || send(&channel, 7)
-            });
-            let closer = spawn({
-                let channel = channel.clone();
-                move || channel.close(BY_CALL)
-            });
+            let sender = beside(&channel, |channel| send(channel, 7));
+            let closer = beside(&channel, |channel| channel.close(BY_CALL));
             let received = recv(&channel);
             let sent = sender.join().unwrap();
             assert!(closer.join().unwrap(), "the only one to close");
@@ -153,12 +149,9 @@ fn two_selections_meet_once() {
     for goal in [Goal::Start, Goal::Take] {
         model(move || {
             let channels = Arc::new((Channel::new(Some(0)), Channel::new(Some(0))));
-            let other = spawn({
-                let channels = channels.clone();
-                move || {
-                    let cases = [(&channels.0, Side::Send), (&channels.1, Side::Recv)];
-                    select(&cases, goal, Until::Ever, |won| complete(&cases, won, 1)).unwrap()
-                }
+            let other = beside(&channels, move |channels| {
+                let cases = [(&channels.0, Side::Send), (&channels.1, Side::Recv)];
+                select(&cases, goal, Until::Ever, |won| complete(&cases, won, 1)).unwrap()
             });
             let cases = [(&channels.1, Side::Send), (&channels.0, Side::Recv)];
             let mine = select(&cases, goal, Until::Ever, |won| complete(&cases, won, 2)).unwrap();
@@ -179,17 +172,11 @@ fn a_selection_is_chosen_once() {
     for goal in [Goal::Start, Goal::Take] {
         model(move || {
             let channels = Arc::new((Channel::new(Some(0)), Channel::new(Some(0))));
-            let other = spawn({
-                let channels = channels.clone();
-                move || {
-                    let cases = [(&channels.0, Side::Recv), (&channels.1, Side::Recv)];
-                    select(&cases, goal, Until::Ever, |won| complete(&cases, won, 0)).unwrap()
-                }
+            let other = beside(&channels, move |channels| {
+                let cases = [(&channels.0, Side::Recv), (&channels.1, Side::Recv)];
+                select(&cases, goal, Until::Ever, |won| complete(&cases, won, 0)).unwrap()
             });
-            let hurried = spawn({
-                let channels = channels.clone();
-                move || send_in_time(&channels.1, 2)
-            });
+            let hurried = beside(&channels, |channels| send_in_time(&channels.1, 2));
             let cases = [(&channels.0, Side::Send)];
             let sent = select(&cases, goal, Until::Then(some_time()), |won| {
                 complete(&cases, won, 1)
@@ -223,14 +210,8 @@ fn a_selection_against_close_and_time() {
     ] {
         model(move || {
             let channels = Arc::new((Channel::new(Some(capacity)), Channel::new(Some(0))));
-            let sender = spawn({
-                let channels = channels.clone();
-                move || send(&channels.0, 7)
-            });
-            let closer = spawn({
-                let channels = channels.clone();
-                move || channels.0.close(BY_CALL)
-            });
+            let sender = beside(&channels, |channels| send(&channels.0, 7));
+            let closer = beside(&channels, |channels| channels.0.close(BY_CALL));
             let cases = [(&channels.1, Side::Recv), (&channels.0, Side::Recv)];
             let got = select(&cases, goal, Until::Then(some_time()), |won| {
                 assert_eq!(won.index, 1, "nobody sends to the first");
@@ -252,18 +233,12 @@ fn a_partner_outlives_a_selection_that_draws_back() {
     for capacity in [0, 1] {
         model(move || {
             let channel = Arc::new(Channel::new(Some(capacity)));
-            let sender = spawn({
-                let channel = channel.clone();
-                move || send(&channel, 7)
-            });
-            let fickle = spawn({
-                let channel = channel.clone();
-                move || {
-                    let cases = [(&*channel, Side::Recv)];
-                    select(&cases, Goal::Start, Until::Then(some_time()), |won| {
-                        won.give_back()
-                    });
-                }
+            let sender = beside(&channel, |channel| send(channel, 7));
+            let fickle = beside(&channel, |channel| {
+                let cases = [(channel, Side::Recv)];
+                select(&cases, Goal::Start, Until::Then(some_time()), |won| {
+                    won.give_back()
+                });
             });
             assert_eq!(recv(&channel), Some(7));
             assert_eq!(sender.join().unwrap(), Ok(()));
@@ -278,15 +253,12 @@ fn a_partner_outlives_a_selection_that_draws_back() {
 fn one_of_two_selections_draws_back() {
     model(|| {
         let channel = Arc::new(Channel::new(Some(0)));
-        let sender = spawn({
-            let channel = channel.clone();
-            move || {
-                let cases = [(&*channel, Side::Send)];
-                select(&cases, Goal::Start, Until::Ever, |won| {
-                    complete(&cases, won, 7)
-                })
-                .unwrap()
-            }
+        let sender = beside(&channel, |channel| {
+            let cases = [(channel, Side::Send)];
+            select(&cases, Goal::Start, Until::Ever, |won| {
+                complete(&cases, won, 7)
+            })
+            .unwrap()
         });
         let cases = [(&*channel, Side::Recv)];
         select(&cases, Goal::Start, Until::Then(some_time()), |won| {
@@ -304,12 +276,9 @@ fn a_default_is_exact() {
     model(|| {
         let channels = Arc::new((Channel::new(Some(1)), Channel::new(Some(1))));
         assert_eq!(send(&channels.0, 1), Ok(()));
-        let mover = spawn({
-            let channels = channels.clone();
-            move || {
-                assert_eq!(send(&channels.1, 2), Ok(()));
-                try_recv(&channels.0)
-            }
+        let mover = beside(&channels, |channels| {
+            assert_eq!(send(&channels.1, 2), Ok(()));
+            try_recv(&channels.0)
         });
         for cases in [
             [(&channels.0, Side::Recv), (&channels.1, Side::Recv)],
@@ -328,10 +297,7 @@ fn a_watcher_is_told() {
     for capacity in [0, 1] {
         model(move || {
             let channel = Arc::new(Channel::new(Some(capacity)));
-            let sender = spawn({
-                let channel = channel.clone();
-                move || send(&channel, 7)
-            });
+            let sender = beside(&channel, |channel| send(channel, 7));
             let cases = [Case::new(&*channel, Side::Recv)];
             let nodes = [NodeSlot::new()];
             let selection = Selection::new(&cases, &nodes, true, Goal::Know, Until::Ever);
@@ -351,10 +317,7 @@ const STOPPED: u64 = u64::MAX;
 fn a_setting_is_not_slept_over() {
     model(|| {
         let dial = Arc::new(Dial::new(STOPPED, None));
-        let receiver = spawn({
-            let dial = dial.clone();
-            move || dial.recv(STOPPED)
-        });
+        let receiver = beside(&dial, |dial| dial.recv(STOPPED));
         assert!(!dial.set(clock::now(), None), "it was stopped");
         let taken_back = dial.set(clock::now(), None);
         assert_eq!(receiver.join().unwrap(), Some(clock::now()));
@@ -368,14 +331,8 @@ fn a_setting_is_not_slept_over() {
 fn a_message_of_a_dial_goes_to_one() {
     model(|| {
         let dial = Arc::new(Dial::new(STOPPED, None));
-        let receiver = spawn({
-            let dial = dial.clone();
-            move || dial.recv(STOPPED).is_some()
-        });
-        let hurried = spawn({
-            let dial = dial.clone();
-            move || dial.take().is_some()
-        });
+        let receiver = beside(&dial, |dial| dial.recv(STOPPED).is_some());
+        let hurried = beside(&dial, |dial| dial.take().is_some());
         dial.set(clock::now(), None);
         let taken_back = dial.stop();
         let hurried = hurried.join().unwrap();
@@ -396,14 +353,8 @@ fn a_selection_sees_a_setting() {
     for goal in [Goal::Start, Goal::Take, Goal::Know] {
         model(move || {
             let both = Arc::new((Dial::new(STOPPED, None), Channel::new(Some(1))));
-            let sets = spawn({
-                let both = both.clone();
-                move || both.0.set(clock::now(), None)
-            });
-            let sends = spawn({
-                let both = both.clone();
-                move || send(&both.1, 7)
-            });
+            let sets = beside(&both, |both| both.0.set(clock::now(), None));
+            let sends = beside(&both, |both| send(&both.1, 7));
             let cases = [
                 Case::new(&both.1, Side::Recv),
                 Case::new(&both.0, Side::Recv),

@@ -9,6 +9,9 @@ use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+/// The end of time, in nanoseconds of `clock::now`.
+pub(crate) const NEVER: u64 = u64::MAX;
+
 /// What one look at a case showed.
 #[derive(Clone, Copy)]
 pub(crate) struct Seen {
@@ -68,7 +71,7 @@ pub(crate) trait Part {
     fn give_back(&self, side: Side, deal: Deal, room: Room);
     /// When it is ready by itself; the end of time if never.
     fn due(&self) -> u64 {
-        u64::MAX
+        NEVER
     }
     /// Its lock; none if it needs none.
     fn word(&self) -> Option<&Word> {
@@ -113,6 +116,22 @@ impl<T> Guard<'_, T> {
         };
         let by_hand = !self.is_room_kept() && self.partners(side).has_partner(own);
         buffered || self.is_closed() || by_hand
+    }
+
+    /// Stands in the queue of a case that is not ready.
+    ///
+    /// # Safety
+    /// 1. The node does not move, and is taken out before it goes.
+    unsafe fn enlist(&mut self, side: Side, goal: Goal, node: &Node, wakes: &mut Wakes) {
+        match goal {
+            // SAFETY: 1.
+            Goal::Know => unsafe { self.watch(side).push(node) },
+            _ => {
+                // SAFETY: 1.
+                unsafe { self.queue(side).push(node) };
+                self.tell_watchers(wakes);
+            }
+        }
     }
 
     /// Wins the case, if it is ready.
@@ -232,8 +251,8 @@ impl<T> Part for Channel<T> {
         let mut wakes = Wakes::none();
         let mut guard = self.lock();
         let enlisted = if !guard.is_ready_for(side, Some(own)) {
-            // SAFETY: 1. the lock is held. 2. the caller's promise.
-            unsafe { self.enlist_held(side, goal, node, &mut wakes) };
+            // SAFETY: 1. the caller's promise.
+            unsafe { guard.enlist(side, goal, node, &mut wakes) };
             Enlisted::In
         } else if !own.settle(BY_ITSELF) {
             Enlisted::Lost
@@ -300,15 +319,8 @@ impl<T> Part for Channel<T> {
     unsafe fn enlist_held(&self, side: Side, goal: Goal, node: &Node, wakes: &mut Wakes) {
         // SAFETY: 1. the caller's promise.
         let mut guard = unsafe { self.held() };
-        match goal {
-            // SAFETY: 1. the caller's 2.
-            Goal::Know => unsafe { guard.watch(side).push(node) },
-            _ => {
-                // SAFETY: 1. the caller's 2.
-                unsafe { guard.queue(side).push(node) };
-                guard.tell_watchers(wakes);
-            }
-        }
+        // SAFETY: 1. the caller's 2.
+        unsafe { guard.enlist(side, goal, node, wakes) };
     }
 
     unsafe fn unlock(&self, key: Key) {
@@ -318,5 +330,5 @@ impl<T> Part for Channel<T> {
 
 /// Whether the clock says that `due` has come.
 pub(crate) fn has_come(due: u64) -> bool {
-    due != u64::MAX && due <= clock::now()
+    due != NEVER && due <= clock::now()
 }

@@ -2,11 +2,11 @@
 
 use crate::channel::{Channel, Side};
 use crate::clocks::wait_until;
-use crate::ends::{Kind, NEVER, Receiver};
+use crate::ends::{Kind, Receiver};
 use crate::error::{RecvError, RecvTimeoutError, TryRecvError};
 use crate::iter::{Iter, TryIter};
 use crate::lock::CAN_RECV;
-use crate::part::Part;
+use crate::part::{NEVER, Part};
 use crate::select::Case;
 use crate::shim::{Reason, clock, poll_point};
 use crate::waiter::{Deal, Room};
@@ -115,10 +115,6 @@ impl<T> Receiver<T> {
                 .recv(deadline)
                 .map(|due| convert(clock::instant(due)))
                 .ok_or(RecvTimeoutError::Timeout),
-            Kind::Never if deadline == NEVER => {
-                nobody_gives();
-                Err(RecvTimeoutError::Timeout)
-            }
             Kind::Never => {
                 wait_until(deadline, Reason::ChanReceiveNil);
                 Err(RecvTimeoutError::Timeout)
@@ -246,12 +242,6 @@ impl<T> Receiver<T> {
             _ => None,
         }
     }
-}
-
-#[cold]
-#[inline(never)]
-fn nobody_gives() {
-    wait_until(NEVER, Reason::ChanReceiveNil);
 }
 
 #[inline]

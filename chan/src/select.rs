@@ -12,7 +12,7 @@
 
 use crate::channel::Side;
 use crate::lock::Key;
-use crate::part::{Enlisted, Goal, Part};
+use crate::part::{Enlisted, Goal, NEVER, Part};
 use crate::shim::{Reason, WOKEN, Wait, checkpoint, clock, random};
 use crate::waiter::{Deal, Node, Room, Wakes};
 use std::cell::{Cell, UnsafeCell};
@@ -299,7 +299,7 @@ impl<'s, 'a> Selection<'s, 'a> {
     }
 
     fn node(&self, index: usize) -> &Node {
-        // SAFETY: invariant 1, for those below `enlisted`.
+        // SAFETY: invariant 1: it is, or was until just now, enlisted.
         unsafe { &*self.nodes[index].0.get().cast::<Node>() }
     }
 
@@ -377,9 +377,7 @@ impl<'s, 'a> Selection<'s, 'a> {
             if index != chosen
                 && let Some(part) = case.part
             {
-                // SAFETY: invariant 1: it was enlisted until just now.
-                let node = unsafe { &*self.nodes[index].0.get().cast::<Node>() };
-                part.withdraw(case.side, self.goal, node);
+                part.withdraw(case.side, self.goal, self.node(index));
             }
         }
     }
@@ -397,13 +395,13 @@ impl<'s, 'a> Selection<'s, 'a> {
     }
 
     fn has_due(&self) -> bool {
-        self.due() != u64::MAX
+        self.due() != NEVER
     }
 
     /// When the first case comes true by itself.
     fn due(&self) -> u64 {
         let parts = self.cases.iter().filter_map(|case| case.part);
-        parts.map(Part::due).min().unwrap_or(u64::MAX)
+        parts.map(Part::due).min().unwrap_or(NEVER)
     }
 
     fn park_in_time(&self) -> u32 {

@@ -308,7 +308,7 @@ impl SelectedOperation<'_> {
             "passed a sender that wasn't selected"
         );
         let won = ManuallyDrop::new(self).0;
-        let channel = s.open_channel().expect("only an open channel is won");
+        let channel = s.channel().expect("only an open channel is won");
         channel.finish_send(won.deal, msg).map_err(SendError)
     }
 
@@ -426,7 +426,7 @@ pub(crate) mod calls {
     /// `select! {}`.
     pub fn block_for_ever() -> ! {
         loop {
-            crate::clocks::wait_until(u64::MAX, Reason::SelectNoCases);
+            crate::clocks::wait_until(crate::part::NEVER, Reason::SelectNoCases);
         }
     }
 }

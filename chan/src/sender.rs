@@ -2,10 +2,10 @@
 
 use crate::channel::{BY_CALL, Channel, Side};
 use crate::clocks::wait_until;
-use crate::ends::{NEVER, Sender};
+use crate::ends::Sender;
 use crate::error::{SendError, SendTimeoutError, TrySendError};
 use crate::lock::CAN_SEND;
-use crate::part::Part;
+use crate::part::{NEVER, Part};
 use crate::select::Case;
 use crate::shared::Shared;
 use crate::shim::{Reason, clock, poll_point};
@@ -13,8 +13,9 @@ use crate::waiting::{Progress, Waiting};
 use std::time::{Duration, Instant};
 
 impl<T> Sender<T> {
+    /// Where it sends to; none if that is nowhere.
     #[inline]
-    fn channel(&self) -> Option<&Channel<T>> {
+    pub(crate) fn channel(&self) -> Option<&Channel<T>> {
         self.channel.as_ref().map(Shared::channel)
     }
 
@@ -209,10 +210,6 @@ impl<T> Sender<T> {
         if let Some(channel) = self.channel {
             channel.abandon();
         }
-    }
-
-    pub(crate) fn open_channel(&self) -> Option<&Channel<T>> {
-        self.channel()
     }
 }
 

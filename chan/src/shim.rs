@@ -4,11 +4,11 @@
 #[cfg(not(raddle_model))]
 mod origin {
     pub(crate) use raddle_scheduler::{
-        Parker, Reason, WOKEN, Wait, checkpoint, checkpoint_as, clock, poll_point, random,
+        Mutex, MutexGuard, Parker, Reason, WOKEN, Wait, checkpoint, checkpoint_as, clock,
+        poll_point, random,
     };
     pub(crate) use std::hint::spin_loop;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
-    pub(crate) use std::sync::{Mutex, MutexGuard};
     pub(crate) use std::thread::yield_now as yield_thread;
 
     pub(crate) fn sleep_thread() {
@@ -18,10 +18,9 @@ mod origin {
 
 #[cfg(raddle_model)]
 mod origin {
-    pub(crate) use raddle_scheduler::model::loom::sync::{Mutex, MutexGuard};
     pub(crate) use raddle_scheduler::model::{
-        AtomicBool, AtomicU64, AtomicUsize, Parker, Reason, WOKEN, Wait, checkpoint, checkpoint_as,
-        clock,
+        AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Parker, Reason, WOKEN, Wait,
+        checkpoint, checkpoint_as, clock,
     };
     use std::cell::Cell;
     use std::mem::transmute;
@@ -35,7 +34,7 @@ mod origin {
 
     impl Turn {
         pub(crate) fn take(&self) {
-            let guard = self.mutex.lock().unwrap();
+            let guard = self.mutex.lock();
             // SAFETY: `held` is dropped or emptied before the box.
             let guard = unsafe { transmute::<MutexGuard<'_, ()>, MutexGuard<'static, ()>>(guard) };
             self.held.set(Some(guard));

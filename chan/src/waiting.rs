@@ -103,25 +103,7 @@ impl<'a, T> Waiting<'a, T> {
     /// Tries once; may wait for a selection that has been won but not
     /// completed.
     pub(crate) fn try_now(&self) -> Progress {
-        loop {
-            let mut wakes = Wakes::none();
-            let mut guard = self.channel.lock();
-            let step = self.step(&mut guard, &mut wakes);
-            match step {
-                Step::Pair(partner) => {
-                    if let Some(progress) = self.pair(guard, partner, wakes) {
-                        return progress;
-                    }
-                }
-                Step::Done => {
-                    drop(guard);
-                    wakes.wake();
-                    return self.moved();
-                }
-                Step::Closed => return Progress::Closed,
-                Step::Wait => return Progress::Late,
-            }
-        }
+        self.advance(|_, _| Progress::Late)
     }
 
     /// Tries, and if it must wait, stands in the queue when this returns.
@@ -137,29 +119,31 @@ impl<'a, T> Waiting<'a, T> {
         } else {
             checkpoint_as()
         };
+        self.advance(|guard, wakes| {
+            self.enqueue(guard, wakes, me);
+            Progress::Parks
+        })
+    }
+
+    /// Tries; where it would have to wait, `otherwise` says what to do, under
+    /// the lock.
+    #[inline(always)]
+    fn advance(&self, otherwise: impl Fn(&mut Guard<'_, T>, &mut Wakes) -> Progress) -> Progress {
         loop {
             let mut wakes = Wakes::none();
             let mut guard = self.channel.lock();
-            let step = self.step(&mut guard, &mut wakes);
-            match step {
-                Step::Done => {
-                    drop(guard);
-                    wakes.wake();
-                    return self.moved();
-                }
-                Step::Wait => {
-                    self.enqueue(&mut guard, &mut wakes, me);
-                    drop(guard);
-                    wakes.wake();
-                    return Progress::Parks;
-                }
-                Step::Closed => return Progress::Closed,
-                Step::Pair(partner) => {
-                    if let Some(progress) = self.pair(guard, partner, wakes) {
-                        return progress;
-                    }
-                }
-            }
+            let progress = match self.step(&mut guard, &mut wakes) {
+                Step::Done => self.moved(),
+                Step::Closed => Progress::Closed,
+                Step::Wait => otherwise(&mut guard, &mut wakes),
+                Step::Pair(partner) => match self.pair(guard, partner, wakes) {
+                    Some(progress) => return progress,
+                    None => continue,
+                },
+            };
+            drop(guard);
+            wakes.wake();
+            return progress;
         }
     }
 
@@ -232,9 +216,9 @@ impl<'a, T> Waiting<'a, T> {
     #[inline(never)]
     pub(crate) fn resume(&self, outcome: u32) -> Progress {
         if outcome == WOKEN {
+            let deal = self.node().deal.get();
             self.is_queued.set(false);
-            // SAFETY: written by `prepare`; nobody else has it any more.
-            match unsafe { &*self.node.get().cast::<Node>() }.deal.get() {
+            match deal {
                 Deal::Done => self.moved(),
                 Deal::Closed => Progress::Closed,
                 _ => {

@@ -12,11 +12,11 @@
 //! }
 //! ```
 
+use crate::shim::{Mutex, MutexGuard};
 use raddle_chan::{Receiver, Sender, TrySendError, bounded};
 use signal_hook::consts::FORBIDDEN;
 use signal_hook::iterator::{Handle, Signals};
 use signal_hook::low_level::emulate_default_handler;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 pub use signal_hook::consts::{
@@ -44,7 +44,7 @@ struct Taker {
 }
 
 fn hub() -> MutexGuard<'static, Option<Hub>> {
-    HUB.lock().unwrap_or_else(PoisonError::into_inner)
+    HUB.lock()
 }
 
 /// From here on `signals` do nothing by themselves, but come out of the

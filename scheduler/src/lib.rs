@@ -141,6 +141,7 @@ mod surface {
     pub use crate::report::{Dump, Report};
     pub use crate::schedule::{checkpoint, checkpoint_as, poll_point, yield_now};
     pub use crate::scheduler::{Runtime, Scheduler, with_current_scheduler};
+    pub use crate::shim::{Mutex, MutexGuard};
     pub use crate::spawn::{Options, spawn, spawn_local, spawn_opt};
 }
 #[cfg(not(raddle_model))]

@@ -526,13 +526,7 @@ fn end_if_doomed() {
 /// At the start of every call that may park: yields if the slice is over.
 #[inline]
 pub fn checkpoint() {
-    let over = machine::here().is_some_and(|here| {
-        // ORDER: Relaxed: a hint of the monitor's.
-        here.is_slice_over.load(Relaxed) && !here.goroutine().is_null()
-    });
-    if over {
-        leave_turn(machine::current_header());
-    }
+    let _me = checkpoint_as();
 }
 
 /// As [`checkpoint`], and says who calls: none if no goroutine does. One

@@ -43,15 +43,17 @@ pub struct Mutex<T>(MutexOrigin<T>);
 type MutexOrigin<T> = std::sync::Mutex<T>;
 #[cfg(raddle_model)]
 type MutexOrigin<T> = loom::sync::Mutex<T>;
-#[cfg(not(raddle_model))]
-pub(crate) type MutexGuard<'a, T> = std::sync::MutexGuard<'a, T>;
-#[cfg(raddle_model)]
 /// Held while it lives.
+#[cfg(not(raddle_model))]
+pub type MutexGuard<'a, T> = std::sync::MutexGuard<'a, T>;
+/// Held while it lives.
+#[cfg(raddle_model)]
 pub type MutexGuard<'a, T> = loom::sync::MutexGuard<'a, T>;
 
 impl<T> Mutex<T> {
+    /// A free lock.
     #[cfg(not(raddle_model))]
-    pub(crate) const fn new(value: T) -> Self {
+    pub const fn new(value: T) -> Self {
         Self(MutexOrigin::new(value))
     }
 

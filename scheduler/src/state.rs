@@ -297,6 +297,16 @@ mod models {
     }
 
     impl Parkable {
+        /// A thread that wakes it once.
+        fn woken_beside(g: &Arc<Self>) -> loom::thread::JoinHandle<()> {
+            let g = g.clone();
+            spawn(move || {
+                if g.state.unpark() {
+                    g.queue();
+                }
+            })
+        }
+
         fn running() -> Arc<Self> {
             let state = State::queued();
             assert_eq!(state.run(), Woken::Due);
@@ -347,14 +357,7 @@ mod models {
     fn an_early_unpark_is_not_lost() {
         model(|| {
             let g = Parkable::running();
-            let waker = spawn({
-                let g = g.clone();
-                move || {
-                    if g.state.unpark() {
-                        g.queue();
-                    }
-                }
-            });
+            let waker = Parkable::woken_beside(&g);
             g.save();
             let goes_on = g.state.take_early_wake() || !g.state.park(Hold::Loose);
             waker.join().unwrap();
@@ -399,14 +402,7 @@ mod models {
                     g.capture();
                 }
             });
-            let waker = spawn({
-                let g = g.clone();
-                move || {
-                    if g.state.unpark() {
-                        g.queue();
-                    }
-                }
-            });
+            let waker = Parkable::woken_beside(&g);
             g.save();
             let goes_on = !g.state.park(Hold::Loose);
             capturer.join().unwrap();
@@ -426,14 +422,7 @@ mod models {
                 let g = g.clone();
                 move || g.capture()
             });
-            let waker = spawn({
-                let g = g.clone();
-                move || {
-                    if g.state.unpark() {
-                        g.queue();
-                    }
-                }
-            });
+            let waker = Parkable::woken_beside(&g);
             g.capture();
             capturer.join().unwrap();
             waker.join().unwrap();
@@ -453,14 +442,7 @@ mod models {
                 let g = g.clone();
                 move || g.capture()
             });
-            let waker = spawn({
-                let g = g.clone();
-                move || {
-                    if g.state.unpark() {
-                        g.queue();
-                    }
-                }
-            });
+            let waker = Parkable::woken_beside(&g);
             let mut dooms = usize::from(g.state.doom());
             capturer.join().unwrap();
             if dooms == 0 {
@@ -482,14 +464,7 @@ mod models {
             let g = Parkable::running();
             g.save();
             assert!(g.state.park(Hold::Loose));
-            let waker = spawn({
-                let g = g.clone();
-                move || {
-                    if g.state.unpark() {
-                        g.queue();
-                    }
-                }
-            });
+            let waker = Parkable::woken_beside(&g);
             if g.state.doom() {
                 g.queue();
                 if g.state.run() == Woken::Doomed {

@@ -6,6 +6,7 @@
 //! stack.
 
 use super::{Cause, ContextError};
+use crate::shim::Mutex;
 use crate::chan::{Never, Receiver, Sender, bounded};
 use crate::go::spawn_on;
 use crate::roster::Roster;
@@ -15,7 +16,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
 /// How a context ended.
@@ -67,10 +68,6 @@ pub(super) struct Branch {
 const NOWHERE: usize = usize::MAX;
 const CANCELED: u8 = 1;
 const LATE: u8 = 2;
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
 
 impl Branch {
     /// A child of `parent`, which may have ended; then it has, too.
@@ -149,7 +146,7 @@ impl Branch {
             let mut open = Some(open);
             self.roster.steady(|has_ended| {
                 if !has_ended {
-                    *lock(&self.open) = open.take();
+                    *self.open.lock() = open.take();
                 }
             });
             done
@@ -199,7 +196,7 @@ impl Branch {
         let (children, open) = self.roster.end(end.clone(), || {
             // ORDER: Release: who sees it sees what came before the end.
             self.glance.store(glance, Release);
-            lock(&self.open).take()
+            self.open.lock().take()
         })?;
         drop(open);
         if let Some(later) = self.timer.get() {
@@ -247,7 +244,7 @@ impl Branch {
         let Some((mut heirs, ())) = self.roster.end(end, || ()) else {
             return parent;
         };
-        let open = lock(&self.open).take();
+        let open = self.open.lock().take();
         heirs.extend(open.filter(Sender::__has_other_receivers).map(Child::Done));
         if heirs.is_empty() {
             return parent;
@@ -294,7 +291,7 @@ struct Call(Mutex<Option<Box<dyn FnOnce() + Send>>>);
 
 impl Call {
     fn take(&self) -> Option<Box<dyn FnOnce() + Send>> {
-        lock(&self.0).take()
+        self.0.lock().take()
     }
 }
 

@@ -63,6 +63,22 @@ impl<E> State<E> {
     }
 }
 
+impl<E> Inner<E> {
+    /// Keeps the first failure of its kind, and ends the context.
+    fn fail<F>(&self, kept: impl FnOnce(&mut State<E>) -> &mut Option<F>, failure: F) {
+        let mut state = self.state.lock();
+        let first = kept(&mut state);
+        // The one that is not kept is dropped after the lock.
+        let _late = match first {
+            None => first.replace(failure),
+            Some(_) => Some(failure),
+        };
+        let ended = state.end_context();
+        drop(state);
+        drop(ended);
+    }
+}
+
 /// Ends a context, once the lock is free.
 #[must_use = "to be dropped after the lock"]
 struct Ended(Option<CancelFunc>);
@@ -246,26 +262,9 @@ impl<E: Send + 'static> Member<E> {
             let permit = permit;
             match catch_unwind(AssertUnwindSafe(f)) {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => {
-                    let mut state = member.0.state.lock();
-                    // The one that is not kept is dropped after the lock.
-                    let _late = match state.error {
-                        None => state.error.replace(error),
-                        Some(_) => Some(error),
-                    };
-                    let ended = state.end_context();
-                    drop(state);
-                    drop(ended);
-                }
+                Ok(Err(error)) => member.0.fail(|state| &mut state.error, error),
                 Err(payload) if is_panic(payload.as_ref()) => {
-                    let mut state = member.0.state.lock();
-                    let _late = match state.panic {
-                        None => state.panic.replace(payload),
-                        Some(_) => Some(payload),
-                    };
-                    let ended = state.end_context();
-                    drop(state);
-                    drop(ended);
+                    member.0.fail(|state| &mut state.panic, payload);
                 }
                 Err(payload) => resume(payload),
             }

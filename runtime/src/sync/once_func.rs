@@ -1,10 +1,11 @@
 //! Functions that do their work in the first call.
 
+use crate::shim::Mutex;
 use super::once::Once;
 use super::once_lock::OnceLock;
 use super::shared_panic::SharedPanic;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 /// A function that runs `f` in its first call, and no more in later ones. Its
 /// clones are one function.
@@ -94,10 +95,7 @@ impl<T, F: FnOnce() -> T> OnceValue<T, F> {
     fn make(&self) {
         self.once.call_once_force(|_state| {
             let make = self
-                .make
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
+                .make.lock().take();
             let Some(make) = make else { return };
             let result = catch_unwind(AssertUnwindSafe(make)).map_err(SharedPanic::new);
             let _first = self.value.set(result);

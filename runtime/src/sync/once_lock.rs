@@ -1,9 +1,10 @@
 //! A value that is written once: at the first use, or by hand.
 
+use crate::shim::Mutex;
 use super::once::Once;
 use std::fmt;
 use std::ops::Deref;
-use std::sync::{Mutex, OnceLock as Cell, PoisonError};
+use std::sync::OnceLock as Cell;
 
 /// A place for a value that is written once. The methods are those of
 /// `std::sync::OnceLock`; who comes while the value is made parks, where with
@@ -224,10 +225,7 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     fn make(&self) -> &T {
         self.value.get_or_init(|| {
             let make = self
-                .make
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .take();
+                .make.lock().take();
             match make {
                 Some(make) => make(),
                 None => panic!("the closure of this LazyLock panicked earlier"),

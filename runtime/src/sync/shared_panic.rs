@@ -1,9 +1,9 @@
 //! One panic that reaches many.
 
+use crate::shim::Mutex;
 use raddle_scheduler::{is_panic, resume};
 use std::any::Any;
 use std::fmt;
-use std::sync::{Mutex, PoisonError};
 
 type Payload = Box<dyn Any + Send>;
 
@@ -39,10 +39,7 @@ impl SharedPanic {
     /// It goes on in the calling goroutine.
     pub(crate) fn resume(&self) -> ! {
         let whole = self
-            .whole
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
+            .whole.lock().take();
         resume(whole.unwrap_or_else(|| self.copy()))
     }
 
