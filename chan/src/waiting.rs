@@ -132,18 +132,25 @@ impl<'a, T> Waiting<'a, T> {
         loop {
             let mut wakes = Wakes::none();
             let mut guard = self.channel.lock();
-            let progress = match self.step(&mut guard, &mut wakes) {
-                Step::Done => self.moved(),
-                Step::Closed => Progress::Closed,
-                Step::Wait => otherwise(&mut guard, &mut wakes),
-                Step::Pair(partner) => match self.pair(guard, partner, wakes) {
-                    Some(progress) => return progress,
-                    None => continue,
-                },
-            };
-            drop(guard);
-            wakes.wake();
-            return progress;
+            match self.step(&mut guard, &mut wakes) {
+                Step::Done => {
+                    drop(guard);
+                    wakes.wake();
+                    return self.moved();
+                }
+                Step::Wait => {
+                    let progress = otherwise(&mut guard, &mut wakes);
+                    drop(guard);
+                    wakes.wake();
+                    return progress;
+                }
+                Step::Closed => return Progress::Closed,
+                Step::Pair(partner) => {
+                    if let Some(progress) = self.pair(guard, partner, wakes) {
+                        return progress;
+                    }
+                }
+            }
         }
     }
 
