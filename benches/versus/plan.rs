@@ -122,6 +122,12 @@ impl Target {
 pub const NS_PER_OP: Field = lower("ns_per_op");
 pub const WALL: Field = lower("wall_ms");
 pub const CPU: Field = lower("cpu_ms");
+/// Of a tree.
+pub const TOTAL: Field = lower("total_ms");
+pub const BYTES: Field = lower("bytes_per_task");
+pub const P50: Field = lower("p50_us");
+/// Once the scheduler has seen what goes on.
+pub const SETTLED_P99: Field = lower("p99_after_20ms_us");
 
 pub const BOTH: &[usize] = &[1, 2];
 
@@ -151,6 +157,16 @@ impl Workload {
     pub fn size(&self) -> Option<u64> {
         let (_, size) = self.name.split_once('@')?;
         Some(size.parse().expect("the plan's sizes are numbers"))
+    }
+
+    /// Whether `field` is compared, shown or aimed at.
+    pub fn has_field(&self, field: &str) -> bool {
+        let aimed = self.targets.iter().map(|target| target.field);
+        [self.compared]
+            .into_iter()
+            .chain(self.shown.iter().copied())
+            .chain(aimed)
+            .any(|known| known.name == field)
     }
 
     /// It and its variants, as the programs name them.

@@ -14,7 +14,6 @@ use std::time::Duration;
 pub struct Entrant {
     /// As in tables, and as the program calls itself.
     pub name: String,
-    pub family: Family,
     /// Whether it was built with mimalloc.
     pub mimalloc: bool,
     pub program: PathBuf,
@@ -139,7 +138,6 @@ fn enter(
     let offers = offers(&program)?;
     entrants.extend(ways.iter().map(|(way, arguments)| Entrant {
         name: format!("{family}{way}{allocator}"),
-        family,
         mimalloc,
         program: program.clone(),
         arguments,

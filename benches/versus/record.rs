@@ -1,73 +1,204 @@
-//! JSON, and what machine it was.
+//! JSON: what every run said, and what machine it was.
 
 use crate::options::Options;
-use crate::plan::Workload;
+use crate::plan::{self, Workload};
 use crate::rounds::Run;
 use crate::{go, root};
-use serde::Serialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
 
 /// Every run, and where and how it was measured.
-#[derive(Serialize)]
+#[derive(Serialize, Deserialize)]
 pub struct Record {
-    machine: Machine,
-    options: Value,
-    rounds: usize,
-    runs: Vec<Value>,
+    pub sessions: Vec<Session>,
+    pub rows: Vec<Row>,
 }
 
-#[derive(Serialize)]
-struct Machine {
-    date: Option<String>,
-    kernel: Option<String>,
-    cpu: Option<String>,
-    cores: Option<usize>,
+/// What was measured by one command.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct Session {
+    pub date: Option<String>,
+    pub kernel: Option<String>,
+    pub cpu: Option<String>,
+    pub cores: Option<usize>,
     /// Of the last minute, before the first run: others' work, if any.
-    load: Option<String>,
-    rustc: Option<String>,
-    go: Option<String>,
-    commit: Option<String>,
+    pub load: Option<String>,
+    pub rustc: Option<String>,
+    pub go: Option<String>,
+    pub commit: Option<String>,
+    pub rounds: usize,
+    /// Whether at a tenth of the size.
+    pub quick: bool,
+}
+
+/// All runs of one side at one workload.
+#[derive(Clone, Default, Serialize, Deserialize)]
+pub struct Row {
+    pub workload: String,
+    pub bench: String,
+    pub side: String,
+    pub procs: usize,
+    /// Which of the sessions.
+    pub session: usize,
+    /// The numbers of its JSON lines: a value a run.
+    pub values: BTreeMap<String, Vec<f64>>,
+    /// Of the runs that failed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub errors: Vec<String>,
 }
 
 impl Record {
+    pub fn empty() -> Self {
+        Self {
+            sessions: Vec::new(),
+            rows: Vec::new(),
+        }
+    }
+
+    /// Of runs that begin now.
     pub fn new(options: &Options) -> Self {
         Self {
-            machine: Machine::here(),
-            options: json!(options),
-            rounds: options.rounds(),
-            runs: Vec::new(),
+            sessions: vec![Session::here(options)],
+            rows: Vec::new(),
         }
+    }
+
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let text = fs::read_to_string(path)
+            .map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+        serde_json::from_str(&text)
+            .map_err(|error| format!("{} is no record: {error}", path.display()))
     }
 
     pub fn add(&mut self, workload: &Workload, procs: usize, runs: &[Run<'_>]) {
-        self.runs.extend(runs.iter().map(|run| {
-            json!({
-                "workload": workload.name,
-                "bench": run.bench,
-                "side": run.entrant.name,
-                "procs": procs,
-                "round": run.round,
-                "result": run.result.as_ref().ok(),
-                "error": run.result.as_ref().err(),
-            })
-        }));
+        let session = self.sessions.len() - 1;
+        let begin = self.rows.len();
+        for run in runs {
+            let (side, bench) = (&run.entrant.name, run.bench);
+            let known = self.rows[begin..]
+                .iter()
+                .position(|row| row.side == *side && row.bench == bench);
+            let at = known.map_or_else(
+                || {
+                    self.rows.push(Row {
+                        workload: workload.name.into(),
+                        bench: bench.into(),
+                        side: side.clone(),
+                        procs,
+                        session,
+                        ..Row::default()
+                    });
+                    self.rows.len() - 1
+                },
+                |at| begin + at,
+            );
+            self.rows[at].add(run);
+        }
     }
 
-    pub fn write(&self, path: &Path) -> Result<(), String> {
-        let cannot = |error| format!("cannot write {}: {error}", path.display());
-        if let Some(folder) = path.parent() {
-            fs::create_dir_all(folder).map_err(cannot)?;
+    /// What one workload's runs said.
+    pub fn of(&self, workload: &Workload, procs: usize) -> impl Iterator<Item = &Row> {
+        self.rows
+            .iter()
+            .filter(move |row| row.workload == workload.name && row.procs == procs)
+    }
+
+    /// The workloads it has runs of, as the plan has them, with how many
+    /// processors.
+    pub fn stages(&self) -> Vec<(&'static Workload, usize)> {
+        let of = |workload: &'static Workload| {
+            let procs = workload.procs.iter().map(move |&procs| (workload, procs));
+            procs.filter(|&(workload, procs)| self.of(workload, procs).next().is_some())
+        };
+        plan::all().flat_map(of).collect()
+    }
+
+    /// Takes over what `newer` says: of each workload that it knows, with as
+    /// many processors, all of it, for only what ran by turns is compared.
+    pub fn renew(&mut self, newer: Self) {
+        let is_renewed = |old: &Row| {
+            newer
+                .rows
+                .iter()
+                .any(|row| row.workload == old.workload && row.procs == old.procs)
+        };
+        self.rows.retain(|row| !is_renewed(row));
+        let before = self.sessions.len();
+        self.sessions.extend(newer.sessions);
+        self.rows.extend(newer.rows.into_iter().map(|row| Row {
+            session: before + row.session,
+            ..row
+        }));
+        self.forget_sessions();
+        // As the plan has them, so that a new figure moves no other.
+        let place = |row: &Row| plan::all().position(|workload| workload.name == row.workload);
+        self.rows.sort_by_key(|row| (place(row), row.procs));
+    }
+
+    /// Drops those that no row is of.
+    fn forget_sessions(&mut self) {
+        let mut kept = Vec::new();
+        for at in 0..self.sessions.len() {
+            if self.rows.iter().any(|row| row.session == at) {
+                for row in self.rows.iter_mut().filter(|row| row.session == at) {
+                    row.session = kept.len();
+                }
+                kept.push(self.sessions[at].clone());
+            }
         }
-        let text = serde_json::to_string_pretty(self).expect("a record has no odd keys");
-        fs::write(path, text + "\n").map_err(cannot)
+        self.sessions = kept;
+    }
+
+    /// The same without what no table shows, and with the digits that count.
+    pub fn condensed(mut self) -> Self {
+        for row in &mut self.rows {
+            let workload = plan::all().find(|workload| workload.name == row.workload);
+            row.values.retain(|field, _| {
+                field == "ops" || workload.is_some_and(|workload| workload.has_field(field))
+            });
+            for value in row.values.values_mut().flatten() {
+                *value = format!("{value:.3e}").parse().unwrap_or(*value);
+            }
+        }
+        self
+    }
+
+    /// A line for each row: differences are readable.
+    pub fn write(&self, path: &Path) -> Result<(), String> {
+        let line = |row| serde_json::to_string(row).expect("a record has no odd keys");
+        let rows: Vec<String> = self.rows.iter().map(line).collect();
+        let sessions =
+            serde_json::to_string_pretty(&self.sessions).expect("a record has no odd keys");
+        let text = format!(
+            "{{\n\"sessions\": {sessions},\n\"rows\": [\n{}\n]\n}}\n",
+            rows.join(",\n")
+        );
+        write(path, &text)
     }
 }
 
-impl Machine {
-    fn here() -> Self {
+impl Row {
+    fn add(&mut self, run: &Run<'_>) {
+        match &run.result {
+            Ok(line) => {
+                for (field, value) in line {
+                    if let Some(value) = value.as_f64()
+                        && field != "procs"
+                    {
+                        self.values.entry(field.clone()).or_default().push(value);
+                    }
+                }
+            }
+            Err(why) => self.errors.push(why.clone()),
+        }
+    }
+}
+
+impl Session {
+    fn here(options: &Options) -> Self {
         Self {
             date: said("date", &["-u", "+%Y-%m-%dT%H:%M:%SZ"]),
             kernel: said("uname", &["-sr"]),
@@ -79,8 +210,19 @@ impl Machine {
             rustc: said("rustc", &["--version"]),
             go: go::find(false).ok().and_then(|go| go::version(&go)),
             commit: said("git", &["describe", "--always", "--dirty", "--abbrev=12"]),
+            rounds: options.rounds(),
+            quick: options.quick,
         }
     }
+}
+
+/// Writes a file, and the folder it lies in.
+pub fn write(path: &Path, text: &str) -> Result<(), String> {
+    let cannot = |error| format!("cannot write {}: {error}", path.display());
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder).map_err(cannot)?;
+    }
+    fs::write(path, text).map_err(cannot)
 }
 
 fn cpu() -> Option<String> {

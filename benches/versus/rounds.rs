@@ -6,12 +6,11 @@ use crate::programs::Entrant;
 use crate::run::{Line, run as run_program};
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// One run: who, what, when, and what came of it.
+/// One run: who, what, and what came of it.
 pub struct Run<'a> {
     pub entrant: &'a Entrant,
     /// The workload or a variant.
     pub bench: &'static str,
-    pub round: usize,
     pub result: Result<Line, String>,
 }
 
@@ -70,7 +69,6 @@ pub fn run<'a>(
                 runs.push(Run {
                     entrant,
                     bench,
-                    round,
                     result,
                 });
             }

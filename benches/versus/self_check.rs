@@ -1,10 +1,13 @@
 //! What `cargo test` runs of all this: nothing is built, nothing measured.
 
+use crate::figures::FIGURES;
 use crate::options::{Family, Options};
+use crate::pages;
 use crate::plan::{self, Limit, Workload};
 use crate::programs::offer;
+use crate::record::{Record, Row, Session};
 use crate::summary::{Spread, sample};
-use crate::table::{markdown, number};
+use crate::table::{brief, markdown, number};
 use clap::CommandFactory;
 use std::collections::HashSet;
 
@@ -20,6 +23,9 @@ pub fn run() {
     who_is_alone_is_not_the_best();
     targets_know_mode_and_procs();
     sizes_are_compared_with_their_like();
+    figures_are_of_the_plan();
+    newer_runs_take_the_place_of_older();
+    pages_say_what_was_measured();
     println!("versus: in order; `cargo bench --bench versus` measures");
 }
 
@@ -82,6 +88,16 @@ fn numbers_are_readable() {
     for (value, text) in cases {
         assert_eq!(number(value), text);
     }
+    let cases = [
+        (0.055, "0.055"),
+        (0.444, "0.44"),
+        (1.0, "1.0"),
+        (86.4, "86"),
+        (99.9, "100"),
+    ];
+    for (value, text) in cases {
+        assert_eq!(brief(value), text);
+    }
 }
 
 fn offers_are_read() {
@@ -95,12 +111,12 @@ fn like_is_compared_with_like() {
     let summary = sample::summary(
         workload("spawn_join_b10k"),
         &[
-            ("go", Family::Go, false, &[900.0]),
-            ("tokio", Family::Tokio, false, &[400.0, 410.0, 300.0]),
-            ("raddle-pinned", Family::Raddle, false, &[200.0]),
-            ("raddle-migrate", Family::Raddle, false, &[200.0]),
-            ("tokio-mi", Family::Tokio, true, &[100.0]),
-            ("raddle-migrate-mi", Family::Raddle, true, &[80.0]),
+            ("go", &[900.0]),
+            ("tokio", &[400.0, 410.0, 300.0]),
+            ("raddle-pinned", &[200.0]),
+            ("raddle-migrate", &[200.0]),
+            ("tokio-mi", &[100.0]),
+            ("raddle-migrate-mi", &[80.0]),
         ],
     );
     let ratios: Vec<_> = summary.rows.iter().filter_map(|row| row.ratio).collect();
@@ -123,10 +139,7 @@ fn like_is_compared_with_like() {
 
 /// A side that never came to an end has a row, and so has who outran it.
 fn failures_are_told() {
-    let rows: &[(&str, Family, bool, &[f64])] = &[
-        ("may", Family::May, false, &[]),
-        ("raddle-migrate", Family::Raddle, false, &[10.0]),
-    ];
+    let rows: &[sample::Values<'_>] = &[("may", &[]), ("raddle-migrate", &[10.0])];
     let table = markdown(&sample::summary(workload("yield"), rows));
     assert!(table.contains("| may | failed |"), "{table}");
     assert!(
@@ -138,10 +151,10 @@ fn failures_are_told() {
 
 /// Alone, nobody is the best.
 fn who_is_alone_is_not_the_best() {
-    let mut rows: Vec<(&str, Family, bool, &[f64])> = vec![("go", Family::Go, false, &[500.0])];
+    let mut rows: Vec<sample::Values<'_>> = vec![("go", &[500.0])];
     let alone = sample::summary(workload("sleep_many"), &rows);
     assert_eq!(alone.rows[0].ratio, None);
-    rows.push(("tokio", Family::Tokio, false, &[250.0]));
+    rows.push(("tokio", &[250.0]));
     let two = sample::summary(workload("sleep_many"), &rows);
     let ratios: Vec<_> = two.rows.iter().map(|row| row.ratio).collect();
     assert_eq!(ratios, [Some(2.0), Some(1.0)]);
@@ -153,10 +166,10 @@ fn targets_know_mode_and_procs() {
     let summary = sample::summary(
         workload("mutex_contended"),
         &[
-            ("go", Family::Go, false, &[10.0]),
-            ("threads", Family::Threads, false, &[20.0]),
-            ("raddle-pinned", Family::Raddle, false, &[11.0]),
-            ("raddle-migrate", Family::Raddle, false, &[22.0]),
+            ("go", &[10.0]),
+            ("threads", &[20.0]),
+            ("raddle-pinned", &[11.0]),
+            ("raddle-migrate", &[22.0]),
         ],
     );
     let verdicts = |row: usize| {
@@ -175,10 +188,10 @@ fn targets_know_mode_and_procs() {
 fn sizes_are_compared_with_their_like() {
     let (one, many) = ("select_done_1", "select_done_64");
     let rows: [(_, sample::Values<'_>); 4] = [
-        (one, ("go", Family::Go, false, &[100.0])),
-        (many, ("go", Family::Go, false, &[400.0])),
-        (one, ("raddle-migrate", Family::Raddle, false, &[50.0])),
-        (many, ("raddle-migrate", Family::Raddle, false, &[100.0])),
+        (one, ("go", &[100.0])),
+        (many, ("go", &[400.0])),
+        (one, ("raddle-migrate", &[50.0])),
+        (many, ("raddle-migrate", &[100.0])),
     ];
     let summary = sample::of_benches(workload("select_done"), rows);
     let ratios: Vec<_> = summary.rows.iter().map(|row| row.ratio).collect();
@@ -188,6 +201,57 @@ fn sizes_are_compared_with_their_like() {
     assert!(
         table.contains("≤ 1.50 of select_done_1: 2.00 **MISSED**"),
         "{table}"
+    );
+}
+
+/// Figures name workloads, variants and fields that are there.
+fn figures_are_of_the_plan() {
+    for group in FIGURES.iter().flat_map(|figure| figure.groups) {
+        group.check();
+    }
+}
+
+/// A workload measured anew loses all it had, and no other does.
+fn newer_runs_take_the_place_of_older() {
+    let row = |workload: &str, side: &str| Row {
+        workload: workload.into(),
+        bench: workload.into(),
+        side: side.into(),
+        procs: 1,
+        ..Row::default()
+    };
+    let record = |rows: Vec<Row>, rounds| Record {
+        sessions: vec![Session {
+            rounds,
+            ..Session::default()
+        }],
+        rows,
+    };
+    let mut kept = record(vec![row("ring", "go"), row("yield", "go")], 5);
+    kept.renew(record(vec![row("ring", "tokio")], 3));
+    let rows: Vec<_> = kept
+        .rows
+        .iter()
+        .map(|row| (row.workload.as_str(), row.side.as_str(), row.session))
+        .collect();
+    assert_eq!(rows, [("yield", "go", 0), ("ring", "tokio", 1)]);
+    kept.renew(record(vec![row("yield", "may")], 1));
+    let rounds: Vec<_> = kept.sessions.iter().map(|session| session.rounds).collect();
+    assert_eq!(rounds, [3, 1]);
+}
+
+fn pages_say_what_was_measured() {
+    let text = "before\n<!-- written by `cargo bench --bench versus -- --docs`: begin -->\n\
+                old\n<!-- end -->\nafter\n";
+    let renewed = pages::with_block(text, "new\n").expect("there are marks");
+    assert_eq!(renewed, text.replace("old", "\nnew\n"));
+    assert!(pages::with_block("no marks", "").is_err());
+
+    let outdated = pages::outdated().expect("the figures are kept in docs/plots");
+    assert!(
+        outdated.is_empty(),
+        "{outdated:?} say something else than docs/plots/figures.json; \
+         `cargo bench --bench versus -- --from docs/plots/figures.json --docs` writes them anew"
     );
 }
 

@@ -2,8 +2,8 @@
 
 use crate::options::Family;
 use crate::plan::{Better, Field, Limit, Mode, Target, Workload};
-use crate::rounds::Run;
-use crate::run::Line;
+use crate::record;
+use std::collections::BTreeMap;
 
 /// What all runs of a workload say.
 pub struct Summary {
@@ -30,7 +30,7 @@ pub struct Row {
     /// What went wrong, the first time.
     pub failure: Option<String>,
     pub failures: usize,
-    lines: Vec<Line>,
+    values: BTreeMap<String, Vec<f64>>,
 }
 
 /// Numbers of several runs.
@@ -78,26 +78,15 @@ impl Spread {
     }
 }
 
-/// Sums up `runs`: rows stand as the sides first ran.
-pub fn of(workload: &'static Workload, procs: usize, runs: &[Run<'_>]) -> Summary {
-    let mut rows: Vec<Row> = Vec::new();
-    for run in runs {
-        let (side, bench) = (&run.entrant.name, run.bench);
-        let at = rows
-            .iter()
-            .position(|row| row.side == *side && row.bench == bench);
-        let at = at.unwrap_or_else(|| {
-            rows.push(Row::of(
-                side,
-                bench,
-                run.entrant.family,
-                run.entrant.mimalloc,
-            ));
-            rows.len() - 1
-        });
-        rows[at].add(&run.result);
-    }
-    finish(workload, procs, rows)
+/// Sums up what one workload's runs said: rows stand as the sides first ran.
+pub fn of<'a>(
+    workload: &'static Workload,
+    procs: usize,
+    rows: impl IntoIterator<Item = &'a record::Row>,
+) -> Summary {
+    // A side or a variant that is no more is left out.
+    let rows = rows.into_iter().filter_map(|row| Row::of(workload, row));
+    finish(workload, procs, rows.collect())
 }
 
 /// Compares complete rows.
@@ -133,49 +122,45 @@ fn finish(workload: &'static Workload, procs: usize, mut rows: Vec<Row>) -> Summ
     }
 }
 
+impl Summary {
+    /// Whether raddle reached `target`, which is of this workload.
+    pub fn verdict(&self, target: &Target, mimalloc: bool) -> Option<Verdict> {
+        let row = self
+            .rows
+            .iter()
+            .find(|row| row.mimalloc == mimalloc && row.is_aimed(target, self.procs))?;
+        Some(row.verdict(self.workload, target, &self.rows))
+    }
+}
+
 impl Row {
-    fn of(side: &str, bench: &'static str, family: Family, mimalloc: bool) -> Self {
-        Self {
-            side: side.into(),
-            bench,
-            family,
-            mimalloc,
+    fn of(workload: &Workload, row: &record::Row) -> Option<Self> {
+        Some(Self {
+            side: row.side.clone(),
+            bench: workload.benches().find(|bench| *bench == row.bench)?,
+            family: Family::of(&row.side)?,
+            mimalloc: row.side.ends_with("-mi"),
             compared: None,
             ratio: None,
             shown: Vec::new(),
             verdicts: Vec::new(),
             ops: None,
-            failure: None,
-            failures: 0,
-            lines: Vec::new(),
-        }
-    }
-
-    fn add(&mut self, result: &Result<Line, String>) {
-        match result {
-            Ok(line) => self.lines.push(line.clone()),
-            Err(why) => {
-                self.failures += 1;
-                self.failure.get_or_insert_with(|| why.clone());
-            }
-        }
+            failure: row.errors.first().cloned(),
+            failures: row.errors.len(),
+            values: row.values.clone(),
+        })
     }
 
     /// How many runs there were.
     pub fn runs(&self) -> usize {
-        self.lines.len() + self.failures
+        self.values.get("ops").map_or(0, Vec::len) + self.failures
     }
 
     fn spread(&self, field: &str) -> Option<Spread> {
-        Spread::of(
-            self.lines
-                .iter()
-                .filter_map(|line| line.get(field)?.as_f64())
-                .collect(),
-        )
+        Spread::of(self.values.get(field)?.clone())
     }
 
-    fn median(&self, field: &str) -> Option<f64> {
+    pub fn median(&self, field: &str) -> Option<f64> {
         self.spread(field).map(|spread| spread.median)
     }
 
@@ -267,13 +252,12 @@ impl Row {
 pub mod sample {
     //! Rows made by hand, for the self check.
 
-    use super::{Row, Summary, finish};
-    use crate::options::Family;
+    use super::{Summary, of};
     use crate::plan::Workload;
-    use serde_json::json;
+    use crate::record::Row;
 
-    /// A row: side, family, whether with mimalloc, values of one field.
-    pub type Values<'a> = (&'a str, Family, bool, &'a [f64]);
+    /// A row: its side, and values of one field.
+    pub type Values<'a> = (&'a str, &'a [f64]);
 
     /// A summary of these rows, with two processors.
     pub fn summary(workload: &'static Workload, rows: &[Values<'_>]) -> Summary {
@@ -285,17 +269,24 @@ pub mod sample {
         workload: &'static Workload,
         rows: impl IntoIterator<Item = (&'static str, Values<'a>)>,
     ) -> Summary {
-        let row = |(bench, (side, family, mimalloc, values)): (_, Values<'_>)| {
-            let mut row = Row::of(side, bench, family, mimalloc);
-            for value in values {
-                let line = json!({ "ops": 10, workload.compared.name: value });
-                row.add(&Ok(line.as_object().cloned().unwrap_or_default()));
+        let row = |(bench, (side, values)): (&str, Values<'_>)| {
+            let compared = workload.compared.name.into();
+            let ops = vec![10.0; values.len()];
+            Row {
+                workload: workload.name.into(),
+                bench: bench.into(),
+                side: side.into(),
+                procs: 2,
+                values: [("ops".into(), ops), (compared, values.into())].into(),
+                errors: values
+                    .is_empty()
+                    .then(|| "timed out after 1 s".into())
+                    .into_iter()
+                    .collect(),
+                ..Row::default()
             }
-            if values.is_empty() {
-                row.add(&Err("timed out after 1 s".into()));
-            }
-            row
         };
-        finish(workload, 2, rows.into_iter().map(row).collect())
+        let rows: Vec<_> = rows.into_iter().map(row).collect();
+        of(workload, 2, &rows)
     }
 }

@@ -124,6 +124,17 @@ fn verdict(verdict: &Verdict) -> String {
     }
 }
 
+/// Two digits that count, or all before the point.
+pub fn brief(value: f64) -> String {
+    match value.abs() {
+        ..0.0995 => format!("{value:.3}"),
+        ..0.995 => format!("{value:.2}"),
+        ..9.95 => format!("{value:.1}"),
+        ..100.0 => format!("{value:.0}"),
+        _ => number(value),
+    }
+}
+
 /// Three digits that count, thousands set apart.
 pub fn number(value: f64) -> String {
     let size = value.abs();

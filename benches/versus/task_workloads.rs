@@ -1,12 +1,12 @@
 //! The workloads of tasks alone: spawned, asleep, parked, busy.
 
-use crate::plan::{CPU, Field, Limit, NS_PER_OP, USUAL, WALL, Workload, higher, lower, of, target};
+use crate::plan::{
+    BYTES, CPU, Field, Limit, NS_PER_OP, P50, SETTLED_P99, USUAL, WALL, Workload, higher, lower,
+    of, target,
+};
 
-const P50: Field = lower("p50_us");
 const P99: Field = lower("p99_us");
 const MAX: Field = lower("max_us");
-const SETTLED_P99: Field = lower("p99_after_20ms_us");
-const BYTES: Field = lower("bytes_per_task");
 const PAGE_TABLES: Field = lower("page_table_bytes_per_task");
 const TICKS: Field = higher("ticks");
 const TICKS_NOMINAL: Field = lower("ticks_nominal");
