@@ -8,6 +8,9 @@ use std::fmt;
 
 /// Why a context ended.
 ///
+/// # Blocking
+/// Never.
+///
 /// # Go
 /// `context.Canceled`, `context.DeadlineExceeded`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -33,6 +33,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// Why a context was cancelled, in the words of who did it.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// The `error` that `context.Cause` returns.
 pub type Cause = Arc<dyn Error + Send + Sync>;
 
 /// Whether, until when and with what values a piece of work goes on. Clones
@@ -371,6 +377,9 @@ impl fmt::Debug for Context {
 
 /// Ends a context. Dropping it does not: see [`guard`](CancelFunc::guard).
 ///
+/// # Blocking
+/// Never.
+///
 /// # Go
 /// `context.CancelFunc`.
 #[derive(Clone)]
@@ -419,6 +428,9 @@ impl fmt::Debug for CancelFunc {
 
 /// Ends a context and says why.
 ///
+/// # Blocking
+/// Never.
+///
 /// # Go
 /// `context.CancelCauseFunc`.
 #[derive(Clone)]
@@ -451,6 +463,12 @@ impl fmt::Debug for CancelCauseFunc {
 }
 
 /// Ends a context when it is dropped: of [`CancelFunc::guard`].
+///
+/// # Blocking
+/// Never: dropping it is [`CancelFunc::cancel`].
+///
+/// # Go
+/// `defer cancel()`.
 pub struct CancelGuard {
     cancel: CancelFunc,
 }

@@ -119,6 +119,12 @@ where
 
 /// The right to wait for a goroutine and take its result. Dropping it
 /// detaches the goroutine.
+///
+/// # Blocking
+/// `join` does; the rest never blocks.
+///
+/// # Go
+/// None; a channel, or a `sync.WaitGroup`, that the goroutine is given.
 pub struct JoinHandle<T> {
     join: Join<T>,
     /// Made when somebody asks.
@@ -220,6 +226,9 @@ impl<T> fmt::Debug for JoinHandle<T> {
 }
 
 /// What a goroutine is to have, before it is spawned.
+///
+/// # Blocking
+/// Never.
 ///
 /// # Examples
 /// ```
@@ -343,6 +352,12 @@ where
 }
 
 /// Where scoped goroutines are spawned; see [`scope`].
+///
+/// # Blocking
+/// Never; [`scope`] waits at its end.
+///
+/// # Go
+/// None: a `sync.WaitGroup`, and nothing that may be borrowed.
 pub struct Scope<'scope, 'env: 'scope> {
     data: ScopeData,
     scope: PhantomData<&'scope mut &'scope ()>,
@@ -430,6 +445,12 @@ impl fmt::Debug for Scope<'_, '_> {
 }
 
 /// The right to a scoped goroutine's result.
+///
+/// # Blocking
+/// `join` does; the rest never blocks.
+///
+/// # Go
+/// None, as for [`JoinHandle`].
 pub struct ScopedJoinHandle<'scope, T> {
     join: Join<T>,
     data: &'scope ScopeData,

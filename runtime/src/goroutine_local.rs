@@ -11,6 +11,9 @@ use std::ptr;
 /// dropped at that goroutine's end, before `join` returns. A plain OS thread
 /// has values of its own too.
 ///
+/// # Blocking
+/// Never; the first use does what the expression does.
+///
 /// # Examples
 /// ```
 /// use std::cell::Cell;
@@ -50,11 +53,24 @@ macro_rules! goroutine_local {
 }
 
 /// What `goroutine_local!` declares: `std::thread::LocalKey`'s twin.
+///
+/// # Blocking
+/// Never, except as the closures do and, at the first use, the initial
+/// value's expression.
+///
+/// # Go
+/// None, by decision.
 pub struct LocalKey<T: 'static> {
     init: fn() -> T,
 }
 
 /// The values of the calling thread are gone: it is ending.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// None.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AccessError;
 

@@ -87,6 +87,9 @@ pub fn num_goroutines() -> usize {
 /// What a runtime is to be. Starts from the environment; what is set here
 /// wins.
 ///
+/// # Blocking
+/// Never; what is set takes effect with [`build`](Builder::build).
+///
 /// # Examples
 /// ```
 /// let runtime = raddle::runtime::Builder::new().max_procs(2).build()?;
@@ -210,14 +213,23 @@ impl Builder {
 /// on stderr whom it waits for. A goroutine in a loop or a blocking call
 /// cannot be ended: see [`Runtime::shutdown_timeout`].
 ///
+/// # Blocking
+/// Dropping it parks, as said above; on a plain OS thread it blocks the thread.
+///
 /// # Panics
 /// When dropped by one of its own goroutines, which it would wait for.
+///
+/// # Go
+/// None: there is one runtime a process, and it ends with `main`.
 pub struct Runtime {
     inner: scheduler::Runtime,
 }
 
 impl Runtime {
     /// A runtime as the environment says.
+    ///
+    /// # Blocking
+    /// As [`Builder::build`].
     ///
     /// # Errors
     /// As [`Builder::build`].

@@ -41,6 +41,12 @@ const TRACE_ACCEPTED: &str = "the path of a file to write";
 const THREADS_ACCEPTED: &str = "at least 1";
 
 /// What a panic that leaves a goroutine does.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// `Abort`, with another status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum PanicPolicy {
     /// It ends that goroutine alone.
@@ -52,6 +58,12 @@ pub enum PanicPolicy {
 
 /// What happens when all goroutines of the process are asleep for ever, to
 /// the runtime that has some of them.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// `Exit(2)`.
 #[derive(Clone, Copy, Debug)]
 pub enum OnDeadlock {
     /// Prints the report, and ends the process with this status.
@@ -182,6 +194,12 @@ impl Config {
 }
 
 /// How many CPUs this process may use.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// `runtime.NumCPU`.
 #[must_use]
 pub fn num_cpus() -> usize {
     thread::available_parallelism().map_or(1, std::num::NonZero::get)

@@ -34,15 +34,33 @@ pub type Payload = Box<dyn Any + Send + 'static>;
 
 /// The payload of a goroutine that ended by `goexit`: `join` gives it as
 /// `Err`.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// None: nobody is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Goexit;
 
 /// The payload of a goroutine ended by the shutdown of its runtime, or
 /// dropped unstarted: `join` gives it as `Err`.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// None: there goroutines end with the process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Shutdown;
 
 /// A goroutine's number, unique in the process and never used again.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// None: only traces show it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct GoroutineId(NonZeroU64);
 
@@ -567,6 +585,9 @@ unsafe fn free<F, T, D>(header: NonNull<Header>) {
 /// A goroutine, or an OS thread that uses raddle, seen from outside: who it
 /// is, and a way to end its `park`.
 ///
+/// # Blocking
+/// Never.
+///
 /// # Go
 /// Go keeps goroutines nameless by decision; this is `std::thread::Thread`'s
 /// twin.
@@ -776,8 +797,14 @@ impl<T> fmt::Debug for Join<T> {
 /// Ends the calling goroutine: its stack is unwound, destructors run, and
 /// `join` gives [`Goexit`] as `Err`.
 ///
+/// # Blocking
+/// As the destructors do. It does not return.
+///
 /// # Panics
 /// Outside a goroutine, where there is nothing to end.
+///
+/// # Go
+/// `runtime.Goexit`.
 pub fn goexit() -> ! {
     assert!(
         crate::machine::with_current_goroutine(|current| current.is_some()),

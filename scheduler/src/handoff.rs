@@ -304,6 +304,12 @@ impl Helpers {
 ///
 /// Dropping the last one lets the goroutine move again, if its runtime
 /// migrates.
+///
+/// # Blocking
+/// Never; dropping it does not either.
+///
+/// # Go
+/// Between `runtime.LockOSThread` and `runtime.UnlockOSThread`.
 #[derive(Debug)]
 #[must_use = "the goroutine is free to move again when the guard is dropped"]
 pub struct PinGuard {

@@ -430,6 +430,9 @@ pub fn park() {
 ///
 /// # Blocking
 /// As [`park`]. Returns early only by a token.
+///
+/// # Go
+/// None, as for [`park`].
 pub fn park_timeout(timeout: Duration) {
     let _token = park_until(Some(clock::after(timeout)));
 }
@@ -471,6 +474,12 @@ pub(crate) fn unpark_by_token(header: &Header) {
 }
 
 /// The calling goroutine, or the calling OS thread as raddle knows it.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// None, by decision: goroutines have no identity there.
 #[must_use]
 pub fn current() -> Goroutine {
     let goroutine = machine::with_current_goroutine(|header| header.map(Goroutine::of_header));

@@ -7,6 +7,12 @@ use std::sync::Arc;
 
 /// Every live goroutine of the process: its name, what it is at, where it was
 /// spawned, and its stack if it is parked. `Display` is the text.
+///
+/// # Blocking
+/// Never: what was to be found out has been.
+///
+/// # Go
+/// What `runtime.Stack` writes, of all goroutines.
 #[derive(Clone, Debug, Default)]
 pub struct Dump {
     /// In the order of their numbers.
@@ -52,6 +58,12 @@ pub(crate) struct ThreadDump {
 /// All goroutines of the process are asleep, and nothing can wake them: who
 /// they are and what each waits for. `Display` is the text that ends a
 /// program of Go's.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// The text behind `fatal error: all goroutines are asleep - deadlock!`.
 #[derive(Clone, Debug)]
 pub struct Report {
     pub(crate) main_called_goexit: bool,

@@ -280,6 +280,12 @@ impl Drop for Branch {
 /// A call that waits for the end of a context: of
 /// [`Context::after_func`](super::Context::after_func). Dropping it changes
 /// nothing.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// None; `context.AfterFunc` returns its `stop` alone.
 pub struct AfterFunc {
     call: Arc<Call>,
     /// Where it waits, if that can end.

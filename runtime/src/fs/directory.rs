@@ -42,6 +42,9 @@ pub fn read_dir<P: AsRef<Path>>(path: P) -> io::Result<ReadDir> {
 ///
 /// # Blocking
 /// `next` waits as [`blocking`] does, now and then.
+///
+/// # Go
+/// `os.ReadDir`, which gives all at once.
 pub struct ReadDir {
     inner: fs::ReadDir,
     ready: VecDeque<io::Result<DirEntry>>,
@@ -80,6 +83,9 @@ impl fmt::Debug for ReadDir {
 /// # Blocking
 /// `metadata` waits as [`blocking`] does, and `file_type` where the system
 /// did not tell at once. The rest never waits.
+///
+/// # Go
+/// `os.DirEntry`.
 pub struct DirEntry {
     inner: fs::DirEntry,
     kind: Option<FileType>,

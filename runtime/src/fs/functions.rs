@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 macro_rules! of_a_path {
-    ($($(#[$doc:meta])+ fn $name:ident() -> $result:ty;)*) => {$(
+    ($($(#[$doc:meta])+ fn $name:ident() -> $result:ty, $go:literal;)*) => {$(
         $(#[$doc])+
         ///
         /// # Blocking
@@ -15,6 +15,9 @@ macro_rules! of_a_path {
         ///
         /// # Errors
         /// Those of std's function of that name.
+        ///
+        /// # Go
+        #[doc = $go]
         pub fn $name<P: AsRef<Path>>(path: P) -> io::Result<$result> {
             let path = path.as_ref();
             blocking(|| fs::$name(path))
@@ -24,33 +27,33 @@ macro_rules! of_a_path {
 
 of_a_path! {
     /// The path without links, `.` and `..`.
-    fn canonicalize() -> PathBuf;
+    fn canonicalize() -> PathBuf, "`filepath.EvalSymlinks`, of an absolute path.";
     /// Makes a directory.
-    fn create_dir() -> ();
+    fn create_dir() -> (), "`os.Mkdir`.";
     /// Makes a directory and those it lies in.
-    fn create_dir_all() -> ();
+    fn create_dir_all() -> (), "`os.MkdirAll`.";
     /// Whether there is something.
-    fn exists() -> bool;
+    fn exists() -> bool, "None: `os.Stat`, and a look at its error.";
     /// What the system knows of it; of a link, where it leads.
-    fn metadata() -> Metadata;
+    fn metadata() -> Metadata, "`os.Stat`.";
     /// All that is in a file.
-    fn read() -> Vec<u8>;
+    fn read() -> Vec<u8>, "`os.ReadFile`.";
     /// Where a link leads.
-    fn read_link() -> PathBuf;
+    fn read_link() -> PathBuf, "`os.Readlink`.";
     /// All that is in a file, which is text.
-    fn read_to_string() -> String;
+    fn read_to_string() -> String, "`os.ReadFile`, and a conversion.";
     /// Removes an empty directory.
-    fn remove_dir() -> ();
+    fn remove_dir() -> (), "`os.Remove`.";
     /// Removes a directory and what is in it.
-    fn remove_dir_all() -> ();
+    fn remove_dir_all() -> (), "`os.RemoveAll`.";
     /// Removes a file.
-    fn remove_file() -> ();
+    fn remove_file() -> (), "`os.Remove`.";
     /// What the system knows of it; of a link, the link itself.
-    fn symlink_metadata() -> Metadata;
+    fn symlink_metadata() -> Metadata, "`os.Lstat`.";
 }
 
 macro_rules! of_two_paths {
-    ($($(#[$doc:meta])+ fn $name:ident($from:ident, $to:ident) -> $result:ty;)*) => {$(
+    ($($(#[$doc:meta])+ fn $name:ident($from:ident, $to:ident) -> $result:ty, $go:literal;)*) => {$(
         $(#[$doc])+
         ///
         /// # Blocking
@@ -58,6 +61,9 @@ macro_rules! of_two_paths {
         ///
         /// # Errors
         /// Those of std's function of that name.
+        ///
+        /// # Go
+        #[doc = $go]
         pub fn $name<P: AsRef<Path>, Q: AsRef<Path>>($from: P, $to: Q) -> io::Result<$result> {
             let ($from, $to) = ($from.as_ref(), $to.as_ref());
             blocking(|| fs::$name($from, $to))
@@ -67,11 +73,11 @@ macro_rules! of_two_paths {
 
 of_two_paths! {
     /// Copies a file and its permissions; how many bytes.
-    fn copy(from, to) -> u64;
+    fn copy(from, to) -> u64, "None: `io.Copy` from one file to the other.";
     /// One more name for a file.
-    fn hard_link(original, link) -> ();
+    fn hard_link(original, link) -> (), "`os.Link`.";
     /// Another name for it, in place of what had that name.
-    fn rename(from, to) -> ();
+    fn rename(from, to) -> (), "`os.Rename`.";
 }
 
 /// Changes what may be done with it.
@@ -81,6 +87,9 @@ of_two_paths! {
 ///
 /// # Errors
 /// Those of std's function of that name.
+///
+/// # Go
+/// `os.Chmod`.
 pub fn set_permissions<P: AsRef<Path>>(path: P, perm: Permissions) -> io::Result<()> {
     let path = path.as_ref();
     blocking(|| fs::set_permissions(path, perm))
@@ -93,6 +102,9 @@ pub fn set_permissions<P: AsRef<Path>>(path: P, perm: Permissions) -> io::Result
 ///
 /// # Errors
 /// Those of std's function of that name.
+///
+/// # Go
+/// `os.WriteFile`.
 pub fn write<P: AsRef<Path>, C: AsRef<[u8]>>(path: P, contents: C) -> io::Result<()> {
     let (path, contents) = (path.as_ref(), contents.as_ref());
     blocking(|| fs::write(path, contents))

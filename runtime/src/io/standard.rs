@@ -153,6 +153,9 @@ macro_rules! output {
         /// # Blocking
         /// Writing parks the goroutine; on a plain OS thread it blocks the
         /// thread.
+        ///
+        /// # Go
+        #[doc = concat!("`os.", stringify!($name), "`.")]
         #[derive(Debug)]
         pub struct $name(());
 

@@ -344,6 +344,9 @@ pub(super) fn after_a_turn(error: io::Error) -> io::Error {
 ///
 /// # Blocking
 /// `next` parks.
+///
+/// # Go
+/// None: a loop of `Accept`.
 #[derive(Debug)]
 pub struct Incoming<'a> {
     listener: &'a TcpListener,

@@ -262,6 +262,9 @@ impl UnixListener {
 ///
 /// # Blocking
 /// `next` parks.
+///
+/// # Go
+/// None: a loop of `Accept`.
 #[derive(Debug)]
 pub struct Incoming<'a> {
     listener: &'a UnixListener,

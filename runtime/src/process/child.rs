@@ -168,12 +168,15 @@ fn handle_to(id: u32) -> Option<Source<OwnedFd>> {
 }
 
 macro_rules! reader {
-    ($(#[$doc:meta])+ $name:ident) => {
+    ($(#[$doc:meta])+ $name:ident, $go:literal) => {
         $(#[$doc])+
         ///
         /// # Blocking
         /// Reading parks the goroutine; on a plain OS thread it blocks the
         /// thread.
+        ///
+        /// # Go
+        #[doc = $go]
         #[derive(Debug)]
         pub struct $name(PipeReader);
 
@@ -228,17 +231,22 @@ macro_rules! conversions {
 
 reader!(
     /// What a process writes.
-    ChildStdout
+    ChildStdout,
+    "What `exec.Cmd.StdoutPipe` returns."
 );
 reader!(
     /// The errors a process writes.
-    ChildStderr
+    ChildStderr,
+    "What `exec.Cmd.StderrPipe` returns."
 );
 
 /// What a process reads.
 ///
 /// # Blocking
 /// Writing parks the goroutine; on a plain OS thread it blocks the thread.
+///
+/// # Go
+/// What `exec.Cmd.StdinPipe` returns.
 #[derive(Debug)]
 pub struct ChildStdin(PipeWriter);
 

@@ -48,6 +48,12 @@ impl Waiters for Arrived {
 }
 
 /// Says who came last.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// None.
 #[derive(Debug)]
 pub struct BarrierWaitResult(bool);
 

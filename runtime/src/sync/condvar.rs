@@ -52,6 +52,12 @@ pub struct Condvar {
 }
 
 /// Whether a wait ended by its deadline.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// None: `Cond.Wait` has no deadline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WaitTimeoutResult(bool);
 

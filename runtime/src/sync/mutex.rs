@@ -51,12 +51,18 @@ pub type Mutex<T> = lock_api::Mutex<RawMutex, T>;
 ///
 /// # Blocking
 /// Never; dropping it does not either.
+///
+/// # Go
+/// None: `Unlock` is a call there, often deferred.
 pub type MutexGuard<'a, T> = lock_api::MutexGuard<'a, RawMutex, T>;
 
 /// A guard of a part of the value: what [`MutexGuard`]'s `map` gives.
 ///
 /// # Blocking
 /// Never; dropping it does not either.
+///
+/// # Go
+/// None.
 pub type MappedMutexGuard<'a, T> = lock_api::MappedMutexGuard<'a, RawMutex, T>;
 
 // SAFETY: `acquire` returns, and `try_acquire` gives true, for one caller

@@ -48,6 +48,12 @@ pub struct Once {
 }
 
 /// What [`Once::call_once_force`] tells its closure.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// None.
 #[derive(Debug)]
 pub struct OnceState {
     is_poisoned: bool,

@@ -55,6 +55,9 @@ const PATIENCE_NS: u64 = 1_000_000;
 ///
 /// # Blocking
 /// As [`Mutex`](super::Mutex).
+///
+/// # Go
+/// `sync.Mutex`, which has no value either.
 pub struct RawMutex {
     state: AtomicU32,
     waiters: Mutex<WaitQueue>,

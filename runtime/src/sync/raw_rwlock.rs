@@ -43,6 +43,9 @@ const READER: u32 = 4;
 ///
 /// # Blocking
 /// As [`RwLock`](super::RwLock).
+///
+/// # Go
+/// `sync.RWMutex`, which has no value either.
 pub struct RawRwLock {
     state: AtomicU32,
     writers: RawMutex,

@@ -35,6 +35,9 @@ pub type ReentrantMutex<T> = lock_api::ReentrantMutex<RawReentrantMutex, Gorouti
 ///
 /// # Blocking
 /// Never; dropping it does not either.
+///
+/// # Go
+/// None.
 pub type ReentrantMutexGuard<'a, T> =
     lock_api::ReentrantMutexGuard<'a, RawReentrantMutex, GoroutineIdentity, T>;
 
@@ -43,6 +46,9 @@ pub type ReentrantMutexGuard<'a, T> =
 ///
 /// # Blocking
 /// As [`ReentrantMutex`].
+///
+/// # Go
+/// None, as for [`ReentrantMutex`].
 #[derive(Debug)]
 pub struct RawReentrantMutex(RawMutex);
 
@@ -104,6 +110,12 @@ unsafe impl lock_api::RawMutexTimed for RawReentrantMutex {
 }
 
 /// Tells [`ReentrantMutex`] who calls, goroutine or thread.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// None, by decision: goroutines have no identity there.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct GoroutineIdentity;
 

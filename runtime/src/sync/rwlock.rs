@@ -53,12 +53,18 @@ pub type RwLock<T> = lock_api::RwLock<RawRwLock, T>;
 ///
 /// # Blocking
 /// Never; dropping it does not either.
+///
+/// # Go
+/// None: `RUnlock` is a call there, often deferred.
 pub type RwLockReadGuard<'a, T> = lock_api::RwLockReadGuard<'a, RawRwLock, T>;
 
 /// Writes an [`RwLock`]'s value while it lives.
 ///
 /// # Blocking
 /// Never, but `bump` and `unlocked` do; dropping it does not.
+///
+/// # Go
+/// None: `Unlock` is a call there, often deferred.
 pub type RwLockWriteGuard<'a, T> = lock_api::RwLockWriteGuard<'a, RawRwLock, T>;
 
 /// Reads an [`RwLock`]'s value while it lives, and may become its writer:
@@ -66,6 +72,9 @@ pub type RwLockWriteGuard<'a, T> = lock_api::RwLockWriteGuard<'a, RawRwLock, T>;
 ///
 /// # Blocking
 /// `upgrade` parks until the readers have left; dropping it never blocks.
+///
+/// # Go
+/// None.
 pub type RwLockUpgradableReadGuard<'a, T> =
     lock_api::RwLockUpgradableReadGuard<'a, RawRwLock, T>;
 
@@ -73,12 +82,18 @@ pub type RwLockUpgradableReadGuard<'a, T> =
 ///
 /// # Blocking
 /// Never; dropping it does not either.
+///
+/// # Go
+/// None.
 pub type MappedRwLockReadGuard<'a, T> = lock_api::MappedRwLockReadGuard<'a, RawRwLock, T>;
 
 /// A guard of a part of the value: what [`RwLockWriteGuard`]'s `map` gives.
 ///
 /// # Blocking
 /// Never; dropping it does not either.
+///
+/// # Go
+/// None.
 pub type MappedRwLockWriteGuard<'a, T> = lock_api::MappedRwLockWriteGuard<'a, RawRwLock, T>;
 
 fn after(timeout: Duration) -> Until {

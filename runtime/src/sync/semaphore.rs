@@ -50,6 +50,9 @@ pub struct Semaphore {
 ///
 /// # Blocking
 /// Never; dropping it does not either.
+///
+/// # Go
+/// None: `Release` is a call there.
 #[must_use = "dropped at once, it is given back at once"]
 pub struct Permit {
     inner: Arc<Inner>,
