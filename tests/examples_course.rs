@@ -4,7 +4,7 @@
 #[path = "common/example.rs"]
 mod example;
 
-use example::{Ended, Example};
+use example::{Ended, Example, LONG_DEADLINE};
 
 /// Runs on one processor and on four, to the end.
 fn on_one_and_four(name: &'static str, check: impl Fn(Ended)) {
@@ -325,6 +325,10 @@ fn prime_sieve() {
 /// The default, a million, is for release builds.
 #[test]
 fn skynet() {
+    if !cfg!(debug_assertions) {
+        let ended = Example::new("skynet").deadline(LONG_DEADLINE).succeeds();
+        assert_eq!(lines(&ended)[0], "499999500000");
+    }
     for procs in [1, 4] {
         for (leaves, sum) in [("1", "0"), ("7", "21"), ("10000", "49995000")] {
             let ended = Example::new("skynet").arg(leaves).procs(procs).succeeds();

@@ -29,6 +29,9 @@ const BOTTOM: i32 = 58;
 const BAR: i32 = 11;
 const GAP: i32 = 14;
 
+/// How many doublings a bar shows.
+const LONGEST: f64 = 5.0;
+
 const INK: RGBColor = RGBColor(0x22, 0x22, 0x22);
 const PALE: RGBColor = RGBColor(0x66, 0x66, 0x66);
 const GRID: RGBColor = RGBColor(0xdd, 0xdd, 0xdd);
@@ -197,14 +200,15 @@ struct Scale {
 }
 
 impl Scale {
-    /// Wide enough for all bars of both panels, and whole steps.
+    /// Wide enough for the bars of both panels, and whole steps. Where one is
+    /// a hundred times as long, it is cut off: the others are to be seen.
     fn of(groups: &[Bars<'_>]) -> Self {
         let panels = groups.iter().flat_map(|bars| bars.panels.iter().flatten());
         let ratios = panels.flat_map(|(_, bars)| bars.iter().map(|bar| bar.ratio.log2()));
         let (mut low, mut high) = (-1.0_f64, 1.0_f64);
         for ratio in ratios.filter(|ratio| ratio.is_finite()) {
-            low = low.min(ratio.floor());
-            high = high.max(ratio.ceil());
+            low = low.min(ratio.floor()).max(-LONGEST);
+            high = high.max(ratio.ceil()).min(LONGEST);
         }
         Self { low, high }
     }
@@ -227,7 +231,8 @@ impl Panel<'_> {
     fn at(&self, log: f64) -> i32 {
         let Scale { low, high } = *self.scale;
         let (left, right) = (*self.bars.start(), *self.bars.end());
-        left + ((log - low) / (high - low) * f64::from(right - left)).round() as i32
+        let share = (log.clamp(low, high) - low) / (high - low);
+        left + (share * f64::from(right - left)).round() as i32
     }
 
     fn frame(&self, area: &Area<'_>, head: &str, groups: &[Bars<'_>]) -> Drawn {
@@ -263,6 +268,11 @@ impl Panel<'_> {
                 (right.max(left + 1), top + BAR - 1),
                 bar.side,
             )?;
+            if bar.ratio.log2().abs() > LONGEST {
+                let cut = if end < one { end + 7 } else { end - 10 };
+                let slit = [(cut, top), (cut + 3, top + BAR)];
+                put(area, &Rectangle::new(slit, WHITE.filled()))?;
+            }
             let (x, anchor) = if end < one {
                 (end - 4, HPos::Right)
             } else {
