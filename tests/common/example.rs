@@ -3,7 +3,8 @@
 #![allow(dead_code, reason = "each test file uses a part")]
 
 use std::fs;
-use std::io::Read;
+use std::io::{BufRead, BufReader, Read};
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::OnceLock;
@@ -96,6 +97,89 @@ impl Example {
             ended.stderr
         );
         ended
+    }
+}
+
+/// An example that serves, until it is told to end.
+pub struct Running {
+    pub address: SocketAddr,
+    name: &'static str,
+    child: Child,
+    stdout: Option<Text>,
+    stderr: Option<Text>,
+    deadline: Duration,
+}
+
+impl Example {
+    /// Waits until it says where it listens, by its first line.
+    pub fn starts(mut self) -> Running {
+        let mut child = self.command.spawn().expect("it was built");
+        let stderr = read(child.stderr.take());
+        let mut stdout = BufReader::new(child.stdout.take().expect("it was asked for"));
+        let (sender, first) = channel();
+        let (rest_sender, rest) = channel();
+        thread::spawn(move || {
+            let mut line = String::new();
+            let _closed = stdout.read_line(&mut line);
+            let _nobody_waits = sender.send(line);
+            let mut bytes = Vec::new();
+            let _closed = stdout.read_to_end(&mut bytes);
+            let _nobody_waits = rest_sender.send(String::from_utf8_lossy(&bytes).into_owned());
+        });
+        let first = first.recv_timeout(self.deadline).unwrap_or_default();
+        let address = first
+            .strip_prefix("listening at ")
+            .and_then(|rest| rest.split([';', ',']).next())
+            .and_then(|address| address.parse().ok());
+        let Some(address) = address else {
+            let what = end_of(&mut child);
+            panic!("{} said {first:?}, not where it listens; {what}", self.name);
+        };
+        Running {
+            address,
+            name: self.name,
+            child,
+            stdout: Some(Text(rest)),
+            stderr: Some(stderr),
+            deadline: self.deadline,
+        }
+    }
+}
+
+impl Running {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Asks it to end.
+    pub fn terminate(&self) {
+        use rustix::process::{Pid, Signal, kill_process};
+        let id = Pid::from_raw(self.child.id() as i32).expect("a process");
+        kill_process(id, Signal::TERM).expect("it runs");
+    }
+
+    /// Its end, which it comes to by itself. The first line of its output is
+    /// not in it.
+    pub fn ends(mut self) -> Ended {
+        let until = Instant::now() + self.deadline;
+        let said = [self.stdout.take(), self.stderr.take()]
+            .map(|text| text.expect("taken once").by(until));
+        let [Some(stdout), Some(stderr)] = said else {
+            let what = end_of(&mut self.child);
+            panic!("{} did not end; {what}", self.name);
+        };
+        Ended {
+            status: self.child.wait().expect("a child can be waited for"),
+            stdout,
+            stderr,
+        }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _gone_already = self.child.kill();
+        let _status = self.child.wait();
     }
 }
 
