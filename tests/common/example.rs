@@ -65,6 +65,25 @@ impl Example {
         self
     }
 
+    /// With so many descriptors and no more.
+    pub fn descriptors(mut self, most: usize) -> Self {
+        let shell = Command::new("sh");
+        let program = std::mem::replace(&mut self.command, shell);
+        self.command
+            .args(["-c", &format!("ulimit -n {most}; exec \"$@\""), "sh"])
+            .arg(program.get_program())
+            .args(program.get_args())
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        for (name, value) in program.get_envs() {
+            if let Some(value) = value {
+                self.command.env(name, value);
+            }
+        }
+        self
+    }
+
     pub fn ends(mut self) -> Ended {
         let mut child = self.command.spawn().expect("it was built");
         let stdout = read(child.stdout.take());
