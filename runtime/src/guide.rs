@@ -19,6 +19,7 @@ chapters! {
     select "docs/guide/select.md"
     memory "docs/guide/memory.md"
     bounded "docs/guide/bounded.md"
+    servers "docs/guide/servers.md"
     pitfalls "docs/guide/pitfalls.md"
     checklist "docs/guide/checklist.md"
 }
