@@ -72,6 +72,10 @@ fn echo_server() {
         let mut rude = connect(&server);
         rude.write_all(b"never mind").unwrap();
         reset(rude);
+        // Who comes last is accepted last.
+        let last = connect(&server);
+        last.shutdown(Shutdown::Write).unwrap();
+        assert_eq!(rest(&last), b"");
         // One that waited meanwhile is served, before and after the order to
         // end, until it is cut off.
         idle.write_all(b"here").unwrap();
@@ -81,7 +85,7 @@ fn echo_server() {
         idle.read_exact(&mut [0; 5]).unwrap();
         assert_eq!(
             ends_well(server).stdout,
-            "connections served: 5; some are cut off\n"
+            "connections served: 6; some are cut off\n"
         );
     }
 }
@@ -105,10 +109,8 @@ fn echo_client_drives_a_thousand_connections() {
         assert_eq!(lines.len(), 7, "{lines:?}");
         assert_eq!(ended.stderr, "");
         server.terminate();
-        assert_eq!(
-            ends_well(server).stdout,
-            "connections served: 1000; all are closed\n"
-        );
+        let said = ends_well(server).stdout;
+        assert!(said.starts_with("connections served: 1000; "), "{said}");
     }
 }
 
