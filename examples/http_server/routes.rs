@@ -78,9 +78,9 @@ fn count(_head: &Head, body: &mut Body) -> Result<Response, Failure> {
 }
 
 fn sleep(head: &Head, _body: &mut Body) -> Result<Response, Failure> {
-    let ms = head.query("ms").unwrap_or("100").parse();
-    let ms = ms.map_err(|_| Failure::Refused(400))?;
-    raddle::time::sleep(Duration::from_millis(u64::min(ms, 60_000)));
+    let ms = head.query("ms").unwrap_or("100").parse::<u64>();
+    let ms = ms.map_err(|_| Failure::Refused(400))?.min(60_000);
+    raddle::time::sleep(Duration::from_millis(ms));
     Ok(Response::text(format!("slept for {ms} ms\n")))
 }
 
