@@ -17,6 +17,7 @@
 use crate::goroutine::Header;
 use crate::report::Frame;
 use crate::state::Woken;
+use crate::stuck::StdWait;
 use crate::switch::Left;
 use std::sync::Arc;
 
@@ -27,13 +28,15 @@ pub(crate) use unseen::{Captured, Names, on_its_stack};
 
 #[cfg(feature = "backtrace")]
 mod shown {
-    use super::{Arc, Frame, Header, Left, Woken};
+    use super::{Arc, Frame, Header, Left, StdWait, Woken};
     use crate::machine;
     use crate::schedule;
+    use crate::stuck::std_wait;
     use std::cell::Cell;
     use std::collections::HashMap;
     use std::env;
     use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::ops::Range;
     use std::path::{Path, PathBuf};
     use std::ptr::{self, NonNull};
     use std::thread;
@@ -61,18 +64,31 @@ mod shown {
 
         /// The addresses its calls return to, innermost first.
         pub(crate) fn walk(&self) -> Vec<usize> {
-            let mut calls = Vec::with_capacity(MOST_CALLS);
+            self.walk_for(None).calls
+        }
+
+        /// Whether its stack holds `word`.
+        pub(crate) fn mentions(&self, word: usize) -> bool {
+            self.walk_for(Some(word)).is_mentioned
+        }
+
+        fn walk_for(&self, word: Option<usize>) -> Walk {
+            let mut walk = Walk {
+                calls: Vec::with_capacity(MOST_CALLS),
+                word,
+                is_mentioned: false,
+            };
             // SAFETY: 1. captured, so ours; and whatever stack we are on, it
             // is not the goroutine's.
             let coroutine = unsafe { self.0.coroutine() };
             let Some(coroutine) = coroutine else {
-                return calls;
+                return walk;
             };
-            let outer = CALLS.replace(&raw mut calls);
+            let outer = WALK.replace(&raw mut walk);
             let left = coroutine.resume(Woken::Captured);
-            CALLS.set(outer);
+            WALK.set(outer);
             debug_assert!(matches!(left, Left::Parks(_)));
-            calls
+            walk
         }
     }
 
@@ -85,20 +101,28 @@ mod shown {
         }
     }
 
+    /// What is found out on the way through a stack.
+    struct Walk {
+        calls: Vec<usize>,
+        /// Looked for on it.
+        word: Option<usize>,
+        is_mentioned: bool,
+    }
+
     thread_local! {
-        /// Where the goroutine that this thread captures writes its calls.
-        static CALLS: Cell<*mut Vec<usize>> = const { Cell::new(ptr::null_mut()) };
+        /// Where the goroutine that this thread captures writes what it finds.
+        static WALK: Cell<*mut Walk> = const { Cell::new(ptr::null_mut()) };
     }
 
     #[inline(never)]
-    fn calls() -> Calls {
-        Calls(CALLS.get())
+    fn current_walk() -> WalkRef {
+        WalkRef(WALK.get())
     }
 
-    struct Calls(*mut Vec<usize>);
+    struct WalkRef(*mut Walk);
 
     // SAFETY: used on the same thread, on the stack of who it belongs to.
-    unsafe impl Send for Calls {}
+    unsafe impl Send for WalkRef {}
 
     /// The goroutine, resumed to be captured, writes its calls and leaves, as
     /// often as it is; returns when it is resumed for good.
@@ -110,11 +134,11 @@ mod shown {
         let base = ptr::from_ref(yielder) as usize;
         let own = base - header.stack_size()..base + 2 * size_of::<usize>();
         loop {
-            let calls = calls();
+            let to = current_walk();
             let own = own.clone();
             yielder.on_parent_stack(move || {
                 // Nothing may unwind into frames of the goroutine.
-                let walk = AssertUnwindSafe(|| walk(&calls, &own));
+                let walk = AssertUnwindSafe(|| walk(&to, &own));
                 if catch_unwind(walk).is_err() {
                     crate::fatal::fatal!("a panic while a stack was walked");
                 }
@@ -129,12 +153,13 @@ mod shown {
     /// From here, on the capturer's stack, through the goroutine's frames: on
     /// a stack for deep calls, if it has one, then on its `own`, and not
     /// further.
-    fn walk(calls: &Calls, own: &std::ops::Range<usize>) {
+    fn walk(to: &WalkRef, own: &Range<usize>) {
         let here = 0_u8;
         let here = ptr::from_ref(&here) as usize;
         // SAFETY: its owner, on this stack, waits for the resume to return.
-        let calls = unsafe { &mut *calls.0 };
-        let mut has_seen_own = false;
+        let walk = unsafe { &mut *to.0 };
+        let calls = &mut walk.calls;
+        let mut innermost = None;
         backtrace::trace(|frame| {
             let at = frame.sp() as usize;
             if calls.is_empty() && at.abs_diff(here) < NEAR {
@@ -142,13 +167,30 @@ mod shown {
                 return true;
             }
             if own.contains(&at) {
-                has_seen_own = true;
-            } else if has_seen_own {
+                innermost.get_or_insert(at);
+            } else if innermost.is_some() {
                 return false;
             }
             calls.push(frame.ip() as usize);
             calls.len() < MOST_CALLS
         });
+        if let (Some(word), Some(innermost)) = (walk.word, innermost) {
+            walk.is_mentioned = holds(innermost..own.end, word);
+        }
+    }
+
+    /// Whether `word` is one of the words of a part of the goroutine's stack,
+    /// which stands still.
+    fn holds(stack: Range<usize>, word: usize) -> bool {
+        let begin = stack.start.next_multiple_of(size_of::<usize>());
+        let mut places = (begin..stack.end).step_by(size_of::<usize>());
+        places.any(|at| {
+            let place: *const usize = ptr::with_exposed_provenance(at);
+            // SAFETY: between a frame of the goroutine's and its base, and
+            // aligned; nobody writes there now. Whatever it is, it is read as
+            // a number, and volatile: it is nobody's variable.
+            unsafe { place.read_volatile() == word }
+        })
     }
 
     /// The names of calls, each looked up once.
@@ -167,6 +209,15 @@ mod shown {
 
         /// The program's calls, without what raddle does below, above and
         /// between them.
+        /// What the calls show about a wait in a lock of std's.
+        pub(crate) fn std_wait(&mut self, stack: &[usize]) -> Option<StdWait> {
+            stack.iter().find_map(|&address| {
+                let named = self.known.entry(address);
+                let named = named.or_insert_with(|| look_up(address, &self.places));
+                named.iter().find_map(|(_, frame)| std_wait(&frame.function))
+            })
+        }
+
         pub(crate) fn of_stack(&mut self, stack: &[usize]) -> Vec<Arc<Frame>> {
             let mut calls = Vec::new();
             for &address in stack {
@@ -338,7 +389,7 @@ mod shown {
 
 #[cfg(not(feature = "backtrace"))]
 mod unseen {
-    use super::{Arc, Frame, Header, Left, Woken};
+    use super::{Arc, Frame, Header, Left, StdWait, Woken};
 
     pub(crate) enum Captured {}
 
@@ -348,6 +399,10 @@ mod unseen {
         }
 
         pub(crate) fn walk(&self) -> Vec<usize> {
+            match *self {}
+        }
+
+        pub(crate) fn mentions(&self, _word: usize) -> bool {
             match *self {}
         }
     }
@@ -365,6 +420,10 @@ mod unseen {
 
         pub(crate) fn of_stack(&mut self, _stack: &[usize]) -> Vec<Arc<Frame>> {
             Vec::new()
+        }
+
+        pub(crate) fn std_wait(&mut self, _stack: &[usize]) -> Option<StdWait> {
+            None
         }
     }
 }

@@ -274,7 +274,7 @@ impl Look {
             let machines = runtime.machines.len() - runtime.without_thread_count();
             let roused = runtime.processors.all_idle(machines)?;
             let before = threads.len();
-            let started = runtime.machines.iter().filter_map(|one| one.os_thread.get());
+            let started = runtime.machines.iter().filter_map(|one| one.os_thread());
             threads.extend(started.map(|thread| (thread.id, roused)));
             if threads.len() - before != machines {
                 return None;

@@ -31,6 +31,11 @@ impl Injector {
         self.started.is_empty() && self.fresh.is_empty()
     }
 
+    /// How many are there, for lists.
+    pub(crate) fn len(&self) -> usize {
+        self.started.len() + self.fresh.len()
+    }
+
     /// Whether any is there that has begun.
     pub(crate) fn has_started(&self) -> bool {
         !self.started.is_empty()

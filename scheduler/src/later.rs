@@ -125,7 +125,7 @@ fn some_machine(scheduler: &Scheduler) -> Option<MachineRef> {
     }
     while !scheduler.is_doomed() {
         let mut machines = scheduler.machines.iter();
-        if let Some(machine) = machines.find(|machine| machine.thread.get().is_some()) {
+        if let Some(machine) = machines.find(|machine| machine.has_thread()) {
             return Some(MachineRef::of(machine));
         }
         let site = Location::caller();

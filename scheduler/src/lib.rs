@@ -27,7 +27,8 @@
 //! | `handoff` | calls that block; pins; deep stacks |
 //! | `monitor` | rescues what waits behind stuck machines |
 //! | `roll` | every goroutine that has begun |
-//! | `capture` | the calls on a parked goroutine's stack |
+//! | `capture`, `interrupt` | the calls on a goroutine's stack, parked or running |
+//! | `stuck`, `schedtrace` | what `RADDLE_DEBUG` prints |
 //! | `bell`, `threads` | threads that wait in raddle, and whether they sleep |
 //! | `deadlock`, `report` | all asleep: proof and report; lists of goroutines |
 //! | `scheduler` | what machines share; start and end |
@@ -91,6 +92,8 @@ rooms! {
     mod home_queue;
     mod injector;
     #[allow(unsafe_code)]
+    mod interrupt;
+    #[allow(unsafe_code)]
     mod later;
     #[allow(unsafe_code)]
     mod locals;
@@ -108,6 +111,7 @@ rooms! {
     #[allow(unsafe_code)]
     mod roll;
     mod run_queue;
+    mod schedtrace;
     #[allow(unsafe_code)]
     mod schedule;
     #[allow(unsafe_code)]
@@ -116,6 +120,7 @@ rooms! {
     mod spawn;
     #[allow(unsafe_code)]
     mod stack;
+    mod stuck;
     #[allow(unsafe_code)]
     mod switch;
     #[allow(unsafe_code)]

@@ -12,7 +12,7 @@ use crate::processor::{Member, Seat};
 use crate::run_queue::{Offered, RunQueue};
 use crate::scheduler::Scheduler;
 use crate::shim::fixed::{AtomicBool, AtomicU64};
-use crate::shim::{Acquire, Relaxed, Release};
+use crate::shim::{Acquire, Mutex, Relaxed, Release};
 use crate::stack::Pool;
 use crate::state::Woken;
 use crate::switch::Left;
@@ -24,7 +24,6 @@ use std::ops::Deref;
 use std::panic::resume_unwind;
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
-use std::sync::OnceLock;
 use std::thread::{self, Thread};
 
 /// What others may touch of a machine, and what its thread alone may.
@@ -56,8 +55,8 @@ pub(crate) struct Machine {
     pub(crate) gone: AtomicU64,
     /// The goroutine on its processor, for lists.
     pub(crate) running: AtomicU64,
-    pub(crate) thread: OnceLock<Thread>,
-    pub(crate) os_thread: OnceLock<OsThread>,
+    /// The thread it is, for others: none before it starts.
+    thread: Mutex<Option<(Thread, OsThread)>>,
     own: Own,
 }
 
@@ -136,8 +135,7 @@ impl Machine {
             ended: AtomicU64::new(0),
             gone: AtomicU64::new(0),
             running: AtomicU64::new(0),
-            thread: OnceLock::new(),
-            os_thread: OnceLock::new(),
+            thread: Mutex::new(None),
             own: Own {
                 current: Cell::new(ptr::null()),
                 queue,
@@ -177,11 +175,21 @@ impl Machine {
             None => {}
             Some(Bed::Poll) => self.scheduler().netpoll().call(),
             Some(Bed::Word) => {
-                if let Some(thread) = self.thread.get() {
+                if let Some((thread, _)) = &*self.thread.lock() {
                     thread.unpark();
                 }
             }
         }
+    }
+
+    /// Whether its thread has started.
+    pub(crate) fn has_thread(&self) -> bool {
+        self.thread.lock().is_some()
+    }
+
+    /// How to ask about its thread, if it has one.
+    pub(crate) fn os_thread(&self) -> Option<OsThread> {
+        self.thread.lock().as_ref().map(|(_, os_thread)| *os_thread)
     }
 
     /// Whether it runs a goroutine now, and its tick.
@@ -313,8 +321,7 @@ pub(crate) fn here() -> Option<Here> {
 
 /// This thread becomes `machine`.
 pub(crate) fn become_machine(machine: &Arc<Machine>) -> Here {
-    let _first = machine.thread.set(thread::current());
-    let _first = machine.os_thread.set(this_os_thread());
+    *machine.thread.lock() = Some((thread::current(), this_os_thread()));
     set_timer_slack();
     CURRENT.set(Arc::as_ptr(machine));
     Here(MachineRef::of(machine), PhantomData)

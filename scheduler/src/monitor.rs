@@ -21,15 +21,17 @@ use crate::clock;
 use crate::deadlock;
 use crate::find_work;
 use crate::machine::{Machine, MachineRef, OsThread, take_flag};
-use crate::roll;
+use crate::schedtrace::SchedTrace;
 use crate::scheduler::Scheduler;
 use crate::stack;
 use crate::netpoll::{Caller, Ready};
 use crate::shim::fixed::{AtomicU32, fence};
 use crate::shim::{AcqRel, Mutex, Relaxed, Release, SeqCst};
+use crate::stuck::{Note, Reporter, Sighting};
 use crate::threads::Known;
 use crate::trace;
 use std::io;
+use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle, Thread};
@@ -66,6 +68,9 @@ const URGENT_FOR: u64 = 1_000_000_000;
 const TRIM_EVERY: u64 = 1_000_000_000;
 /// Stacks of an idle process do after this.
 const TRIM_AFTER: u64 = 300_000_000;
+
+/// `RADDLE_DEBUG=stuck` tells of so many machines a second.
+const PRINTED_MOST: u32 = 10;
 
 const AWAKE: u32 = 0;
 const ASLEEP: u32 = 1;
@@ -158,6 +163,11 @@ struct Seen {
     reported: u64,
     /// Until when polls on it yield.
     urgent_until: u64,
+    /// The thread's clock at `since`, if lines are printed.
+    cpu_since: Option<u64>,
+    /// This time has been counted for `RADDLE_DEBUG=stuck`, and if so,
+    /// whether it was printed.
+    told: Option<bool>,
 }
 
 struct Watch<'a> {
@@ -179,10 +189,20 @@ struct Watch<'a> {
     away_least: usize,
     away_since: u64,
     trimmed_at: u64,
+    trace: SchedTrace,
+    /// Beyond this a machine is told of.
+    stuck_limit: u64,
+    /// Looks closer at stuck machines, since the first.
+    reporter: Option<Reporter>,
+    /// In the second that began then so many were printed.
+    printed: (u64, u32),
+    /// So many since were not.
+    hidden: u64,
 }
 
 impl<'a> Watch<'a> {
     fn new(scheduler: &'a Scheduler, known: &'a Known) -> Self {
+        let debug = scheduler.debug();
         Self {
             scheduler,
             known,
@@ -197,6 +217,13 @@ impl<'a> Watch<'a> {
             away_least: 0,
             away_since: 0,
             trimmed_at: clock::now(),
+            trace: SchedTrace::new(debug.schedtrace),
+            stuck_limit: debug.stuck.map_or(u64::MAX, |limit| {
+                u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)
+            }),
+            reporter: None,
+            printed: (0, 0),
+            hidden: 0,
         }
     }
 
@@ -211,6 +238,7 @@ impl<'a> Watch<'a> {
                 self.trimmed_at = now;
                 let _bytes = stack::trim_unused();
             }
+            self.trace.print_if_due(self.scheduler, now);
             // Also while all are idle: none of them need sleep there.
             self.scheduler.netpoll().look(now);
             if self.is_idle() {
@@ -220,6 +248,23 @@ impl<'a> Watch<'a> {
             self.idle_since = None;
             self.look(now);
         }
+        self.tell_ends();
+    }
+
+    /// Of those that came by after the last look.
+    fn tell_ends(&mut self) {
+        let now = clock::now();
+        let told = |(_, seen): &(usize, &Seen)| seen.told == Some(true);
+        let ends: Vec<Note> = (self.seen.iter().enumerate())
+            .filter(told)
+            .map(|(machine, seen)| Note::Over {
+                machine,
+                after: Duration::from_nanos(now - seen.since),
+            })
+            .collect();
+        for end in ends {
+            self.tell(end);
+        }
     }
 
     fn is_idle(&self) -> bool {
@@ -227,6 +272,11 @@ impl<'a> Watch<'a> {
         self.scheduler.excess.load(Relaxed) == 0
             && self.scheduler.processors.are_all_free()
             && !self.scheduler.has_work_for_any()
+            && !(self.prints_stuck() && self.scheduler.machines.iter().any(|m| m.tick() % 2 == 1))
+    }
+
+    fn prints_stuck(&self) -> bool {
+        self.stuck_limit != u64::MAX
     }
 
     /// The first timer of a machine that is stuck without a permit: while all
@@ -265,11 +315,13 @@ impl<'a> Watch<'a> {
                 proof.attempt();
             }
             let timer = self.first_stuck_timer();
-            ready = self.sleep_until(timer.min(trim_at).min(proof.due_at()));
+            let deadline = timer.min(trim_at).min(proof.due_at());
+            ready = self.sleep_until(deadline.min(self.trace.due_at()));
             if !ready.is_empty() {
                 break;
             }
             let now = clock::now();
+            self.trace.print_if_due(self.scheduler, now);
             if timer <= now {
                 for machine in self.scheduler.machines.iter() {
                     if machine.tick() % 2 == 1 {
@@ -359,13 +411,15 @@ impl<'a> Watch<'a> {
             } else {
                 PAUSE_MOST
             };
+            let most = most.min((self.stuck_limit / 4).max(PAUSE_LEAST));
             self.pause = (self.pause * 2).min(most);
         }
     }
 
     fn look_at(&mut self, machine: &Arc<Machine>, now: u64) -> Finding {
         let tick = machine.tick();
-        let cpu = if tick % 2 == 1 && matters_whether_busy(machine) {
+        let is_asked = self.prints_stuck() || matters_whether_busy(machine);
+        let cpu = if tick % 2 == 1 && is_asked {
             cpu_time(machine)
         } else {
             None
@@ -387,8 +441,16 @@ impl<'a> Watch<'a> {
                 tick,
                 since: now,
                 reported: 0,
+                cpu_since: cpu,
+                told: None,
                 ..*seen
             };
+            if before.told == Some(true) {
+                self.tell(Note::Over {
+                    machine: machine.number,
+                    after: Duration::from_nanos(now - before.since),
+                });
+            }
             return Finding::Moves;
         }
         let stuck = now - before.since;
@@ -404,9 +466,24 @@ impl<'a> Watch<'a> {
         if machine.timers.earliest() <= now {
             find_work::run_timers_of(machine, now);
         }
+        if stuck >= self.stuck_limit && before.told.is_none() && !machine.is_in_blocking_call() {
+            let print = may_print(&mut self.printed, now);
+            seen.told = Some(print);
+            let used = cpu.zip(before.cpu_since);
+            let used = used.map(|(cpu, since)| Duration::from_nanos(cpu.saturating_sub(since)));
+            if print {
+                let hidden = mem::take(&mut self.hidden);
+                self.tell_stuck(machine, tick, stuck, used, Some(hidden));
+            } else {
+                self.hidden += 1;
+            }
+        }
+        let seen = &mut self.seen[machine.number];
         if stuck >= REPORT_AFTER && stuck >= 2 * before.reported {
             seen.reported = stuck;
-            self.report(machine, stuck);
+            if trace::is_stuck_wanted() && !machine.is_in_blocking_call() {
+                self.tell_stuck(machine, tick, stuck, None, None);
+            }
         }
         let scheduler = self.scheduler;
         let looked = now - before.at;
@@ -553,29 +630,45 @@ impl<'a> Watch<'a> {
         scheduler.answer(scheduler.processors.place_retaken(work));
     }
 
+    /// To be printed, with how many were not, or for subscribers.
     #[cold]
-    fn report(&self, machine: &Machine, stuck: u64) {
-        if !trace::is_stuck_wanted() {
-            return;
+    fn tell_stuck(
+        &mut self,
+        machine: &Arc<Machine>,
+        tick: u64,
+        stuck: u64,
+        used: Option<Duration>,
+        printed: Option<u64>,
+    ) {
+        self.tell(Note::Stuck(Sighting {
+            machine: machine.clone(),
+            tick,
+            stuck: Duration::from_nanos(stuck),
+            used,
+            print: printed.is_some(),
+            hidden: printed.unwrap_or(0),
+        }));
+    }
+
+    #[cold]
+    fn tell(&mut self, note: Note) {
+        if self.reporter.is_none() {
+            // No thread, no line: the next one may be luckier.
+            self.reporter = Reporter::start(self.scheduler.downgrade()).ok();
         }
-        let all = roll::all_of(self.scheduler);
-        // ORDER: Relaxed: shown.
-        let running = machine.running.load(Relaxed);
-        let culprit = all.iter().find(|goroutine| goroutine.id().get() == running);
-        let waiting = all
-            .iter()
-            .filter_map(|goroutine| goroutine.header())
-            .filter(|header| {
-                header.home() == Some(MachineRef::of(machine).ptr())
-                    && header.id().get() != running
-                    && !header.state.is_parked()
-            })
-            .count();
-        if let Some(culprit) = culprit {
-            let line = roll::line(culprit);
-            trace::stuck(&line, machine.number, Duration::from_nanos(stuck), waiting);
+        if let Some(reporter) = &self.reporter {
+            reporter.tell(note);
         }
     }
+}
+
+/// Whether one more line fits into the second that began at `printed.0`.
+fn may_print(printed: &mut (u64, u32), now: u64) -> bool {
+    if now - printed.0 >= 1_000_000_000 {
+        *printed = (now, 0);
+    }
+    printed.1 += 1;
+    printed.1 <= PRINTED_MOST
 }
 
 /// Whom a busy machine's permit is taken for.
@@ -603,7 +696,7 @@ fn matters_whether_busy(machine: &Machine) -> bool {
 
 /// What the machine's thread has used of the CPU, in nanoseconds.
 fn cpu_time(machine: &Machine) -> Option<u64> {
-    let OsThread { clock, .. } = *machine.os_thread.get()?;
+    let OsThread { clock, .. } = machine.os_thread()?;
     let mut time = libc::timespec {
         tv_sec: 0,
         tv_nsec: 0,
@@ -619,7 +712,7 @@ fn cpu_time(machine: &Machine) -> Option<u64> {
 /// Whether the kernel would run the thread if it had a CPU for it: its clock
 /// stands still then too, but it is busy.
 fn is_runnable(machine: &Machine) -> bool {
-    let Some(OsThread { id, .. }) = machine.os_thread.get() else {
+    let Some(OsThread { id, .. }) = machine.os_thread() else {
         return true;
     };
     let Ok(stat) = std::fs::read_to_string(format!("/proc/self/task/{id}/stat")) else {

@@ -388,6 +388,11 @@ impl<M: Member> Processors<M> {
         self.with(|book| book.free == book.total && book.owed == 0)
     }
 
+    /// How many machines are idle, for lists.
+    pub(crate) fn idle_now(&self) -> usize {
+        self.book.lock().idle.len()
+    }
+
     /// If all of so many `machines` are idle, and no permit is held, in hand
     /// or owed: a number that changes when one of them leaves the idle list,
     /// which it does before anything else.

@@ -1,7 +1,7 @@
 //! What the machines of one runtime share, its start and its end.
 
 use crate::clock;
-use crate::config::{Config, MOST_PROCS, OnDeadlock, PanicPolicy};
+use crate::config::{Config, Debug, MOST_PROCS, OnDeadlock, PanicPolicy};
 use crate::deadlock;
 use crate::handoff;
 use crate::idle::Census;
@@ -126,6 +126,10 @@ impl Scheduler {
 
     pub(crate) fn aborts_on_panic(&self) -> bool {
         self.config.panic == PanicPolicy::Abort
+    }
+
+    pub(crate) fn debug(&self) -> &Debug {
+        &self.config.debug
     }
 
     pub(crate) fn on_deadlock(&self) -> OnDeadlock {

@@ -8,6 +8,7 @@ use crate::fatal::fatal;
 use crate::goroutine::Header;
 use crate::machine::AsThread;
 use crate::reason::Reason;
+use crate::threads::ThreadId;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use tracing::Level;
@@ -86,6 +87,20 @@ event! {
     blocked = is_blocked,
     stuck_us = u64::try_from(stuck.as_micros()).unwrap_or(u64::MAX)
 }
+/// What is told of a stuck machine.
+pub(crate) struct Stuck<'a> {
+    pub(crate) goroutine: &'a str,
+    pub(crate) machine: usize,
+    pub(crate) thread: ThreadId,
+    pub(crate) stuck: Duration,
+    pub(crate) waiting: usize,
+    pub(crate) is_blocked: bool,
+    pub(crate) call: &'a str,
+    pub(crate) address: &'a str,
+    pub(crate) parked: usize,
+    pub(crate) cause: &'a str,
+}
+
 /// Whether anybody would see that a machine is stuck.
 pub(crate) fn is_stuck_wanted() -> bool {
     is_on(Level::WARN)
@@ -93,12 +108,18 @@ pub(crate) fn is_stuck_wanted() -> bool {
 
 event! {
     /// A goroutine holds up others that only its machine may run.
-    stuck(header: &str, machine: usize, stuck: Duration, waiting: usize), WARN,
+    stuck(seen: &Stuck<'_>), WARN,
     event = "stuck",
-    goroutine = header,
-    machine,
-    stuck_us = u64::try_from(stuck.as_micros()).unwrap_or(u64::MAX),
-    waiting
+    goroutine = seen.goroutine,
+    machine = seen.machine,
+    thread = seen.thread,
+    stuck_us = u64::try_from(seen.stuck.as_micros()).unwrap_or(u64::MAX),
+    waiting = seen.waiting,
+    blocked = seen.is_blocked,
+    call = seen.call,
+    address = seen.address,
+    parked = seen.parked,
+    cause = seen.cause
 }
 event! {
     /// A machine's thread was started.
