@@ -165,7 +165,14 @@ impl Builder {
         self.set(|config| config.deadlock = policy)
     }
 
-    /// How many OS threads run goroutines at most, stuck ones included.
+    /// How many OS threads run goroutines at most, stuck ones included; and as
+    /// many more make calls of [`blocking`](crate::blocking) for goroutines
+    /// that have a home. What is beyond that waits for one of them. 10,000 if
+    /// nothing is said.
+    ///
+    /// Threads are used again. One that has been idle for ten seconds ends, if
+    /// there are more than [`max_procs`](Self::max_procs) and no goroutine is
+    /// at home there.
     pub fn max_threads(self, n: usize) -> Self {
         self.set(|config| config.max_threads = n)
     }

@@ -133,10 +133,12 @@ where
         f: Some(f),
         result: None,
     };
+    let caller = machine::here();
     let job = Job {
         frame: NonNull::from(&mut frame).cast(),
         run: run_frame::<F, T>,
-        caller: machine::here().map_or(ptr::null(), |here| here.scheduler.as_ptr()),
+        caller: caller.map_or(ptr::null(), |here| here.scheduler.as_ptr()),
+        most: caller.map_or(MOST, |here| here.scheduler().max_threads()),
     };
     if let Err(error) = HELPERS.submit(job) {
         panic!("raddle::blocking found no thread to run on: {error}");
@@ -176,6 +178,8 @@ struct Job {
     run: unsafe fn(NonNull<()>),
     /// Whose goroutine waits; compared only.
     caller: *const Scheduler,
+    /// So many helpers at most are for those of that scheduler.
+    most: usize,
 }
 
 thread_local! {
@@ -197,9 +201,64 @@ struct Helpers {
 }
 
 struct HelperState {
+    /// For the next helpers.
     jobs: VecDeque<Job>,
     idle: usize,
     threads: usize,
+    /// One for each scheduler that has calls under way.
+    shares: Vec<Share>,
+}
+
+/// What a scheduler has of the helpers.
+struct Share {
+    of: *const Scheduler,
+    /// Calls that a helper makes, or that stand in `jobs`.
+    under_way: usize,
+    /// Calls beyond the most.
+    waiting: VecDeque<Job>,
+}
+
+// SAFETY: the address is compared only; jobs are Send.
+unsafe impl Send for Share {}
+
+impl HelperState {
+    /// Queues a job, or lets it wait until another of its scheduler has ended.
+    /// Whether it is queued.
+    fn admit(&mut self, job: Job) -> bool {
+        let at = self.shares.iter().position(|share| ptr::eq(share.of, job.caller));
+        let at = at.unwrap_or_else(|| {
+            self.shares.push(Share {
+                of: job.caller,
+                under_way: 0,
+                waiting: VecDeque::new(),
+            });
+            self.shares.len() - 1
+        });
+        let share = &mut self.shares[at];
+        if share.under_way >= job.most {
+            share.waiting.push_back(job);
+            return false;
+        }
+        share.under_way += 1;
+        self.jobs.push_back(job);
+        true
+    }
+
+    /// A job of `of` has ended, or comes to nothing: the next that waited is
+    /// queued in its place.
+    fn ended(&mut self, of: *const Scheduler) {
+        let Some(at) = self.shares.iter().position(|share| ptr::eq(share.of, of)) else {
+            return;
+        };
+        let share = &mut self.shares[at];
+        if let Some(next) = share.waiting.pop_front() {
+            return self.jobs.push_back(next);
+        }
+        share.under_way -= 1;
+        if share.under_way == 0 {
+            self.shares.swap_remove(at);
+        }
+    }
 }
 
 static HELPERS: Helpers = Helpers {
@@ -207,6 +266,7 @@ static HELPERS: Helpers = Helpers {
         jobs: VecDeque::new(),
         idle: 0,
         threads: 0,
+        shares: Vec::new(),
     }),
     call: Condvar::new(),
 };
@@ -218,7 +278,8 @@ pub(crate) fn has_jobs() -> bool {
 
 /// An idle helper ends after this.
 const KEEP: Duration = Duration::from_secs(10);
-/// As many helpers at most; further calls wait for one.
+/// As many helpers at most, for all runtimes together; further calls wait for
+/// one, and so do those beyond the `max_threads` of their runtime.
 const MOST: usize = 10_000;
 
 impl Helpers {
@@ -229,7 +290,9 @@ impl Helpers {
     fn submit(&'static self, job: Job) -> io::Result<()> {
         let frame = job.frame;
         let mut state = self.lock();
-        state.jobs.push_back(job);
+        if !state.admit(job) {
+            return Ok(());
+        }
         if state.idle >= state.jobs.len() {
             drop(state);
             self.call.notify_one();
@@ -256,11 +319,16 @@ impl Helpers {
         // it. Others may have been left by callers who counted on us.
         let own = state.jobs.iter().position(|job| job.frame == frame);
         let taken = own.and_then(|at| state.jobs.remove(at));
-        let rest: Vec<Job> = state.jobs.drain(..).collect();
-        drop(state);
-        for job in rest {
+        if let Some(job) = &taken {
+            state.ended(job.caller);
+        }
+        while let Some(job) = state.jobs.pop_front() {
+            drop(state);
+            let of = job.caller;
             // SAFETY: 1. its owner waits, and it was taken once.
             unsafe { (job.run)(job.frame) };
+            state = self.lock();
+            state.ended(of);
         }
         match taken {
             Some(_) => Err(error),
@@ -274,11 +342,13 @@ impl Helpers {
         loop {
             if let Some(job) = state.jobs.pop_front() {
                 drop(state);
-                HELPING.set(job.caller);
+                let of = job.caller;
+                HELPING.set(of);
                 // SAFETY: 1. its owner waits, and it was taken once.
                 unsafe { (job.run)(job.frame) };
                 HELPING.set(ptr::null());
                 state = self.lock();
+                state.ended(of);
                 continue;
             }
             state.idle += 1;

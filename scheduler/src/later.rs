@@ -116,7 +116,8 @@ impl Later {
 }
 
 /// The caller's machine or, from outside, one that has a thread: the first
-/// goroutine of all starts one. None: the scheduler is ending.
+/// goroutine of all starts one. Its thread stays, for it has timers that it
+/// did not set itself. None: the scheduler is ending.
 fn some_machine(scheduler: &Scheduler) -> Option<MachineRef> {
     if let Some(here) = machine::here()
         && here.scheduler == scheduler.ptr()
@@ -125,7 +126,7 @@ fn some_machine(scheduler: &Scheduler) -> Option<MachineRef> {
     }
     while !scheduler.is_doomed() {
         let mut machines = scheduler.machines.iter();
-        if let Some(machine) = machines.find(|machine| machine.has_thread()) {
+        if let Some(machine) = machines.find(|machine| machine.keep_thread()) {
             return Some(MachineRef::of(machine));
         }
         let site = Location::caller();

@@ -55,8 +55,12 @@ pub(crate) struct Machine {
     pub(crate) gone: AtomicU64,
     /// The goroutine on its processor, for lists.
     pub(crate) running: AtomicU64,
-    /// The thread it is, for others: none before it starts.
+    /// The thread it is, for others: none before it starts, and after it has
+    /// ended until the next one starts.
     thread: Mutex<Option<(Thread, OsThread)>>,
+    /// Its thread never ends while the runtime lives: it is the program's
+    /// first, or others set timers here. Under the lock of `thread`.
+    stays: AtomicBool,
     own: Own,
 }
 
@@ -97,6 +101,8 @@ pub(crate) struct Own {
     /// Called for work that has waited: may take it at once.
     pub(crate) may_take_now: Cell<bool>,
     pub(crate) backlog_since: Cell<u64>,
+    /// Its thread has been idle for long, and is about to end.
+    pub(crate) has_retired: Cell<bool>,
     /// Whether its stall is open (`table.rs`).
     is_open: Cell<bool>,
     /// Goroutines parked here in the middle of a panic of their own.
@@ -136,6 +142,7 @@ impl Machine {
             gone: AtomicU64::new(0),
             running: AtomicU64::new(0),
             thread: Mutex::new(None),
+            stays: AtomicBool::new(false),
             own: Own {
                 current: Cell::new(ptr::null()),
                 queue,
@@ -152,6 +159,7 @@ impl Machine {
                 is_searching: Cell::new(false),
                 may_take_now: Cell::new(false),
                 backlog_since: Cell::new(0),
+                has_retired: Cell::new(false),
                 is_open: Cell::new(false),
                 panics_parked: Cell::new(0),
                 as_thread: Cell::new(0),
@@ -185,6 +193,33 @@ impl Machine {
     /// Whether its thread has started.
     pub(crate) fn has_thread(&self) -> bool {
         self.thread.lock().is_some()
+    }
+
+    /// Its thread, if it has one, stays from here on. Whether it has.
+    pub(crate) fn keep_thread(&self) -> bool {
+        let thread = self.thread.lock();
+        // ORDER: Relaxed: the lock orders it before `give_up_thread`.
+        self.stays.store(true, Relaxed);
+        thread.is_some()
+    }
+
+    /// Whether its thread stays, as a hint.
+    pub(crate) fn keeps_thread(&self) -> bool {
+        // ORDER: Relaxed: a hint.
+        self.stays.load(Relaxed)
+    }
+
+    /// By its thread, which is about to end: from here on it has none, unless
+    /// it is to stay.
+    #[must_use]
+    pub(crate) fn give_up_thread(&self) -> bool {
+        let mut thread = self.thread.lock();
+        // ORDER: Relaxed: under the lock.
+        let may_end = !self.stays.load(Relaxed);
+        if may_end {
+            *thread = None;
+        }
+        may_end
     }
 
     /// How to ask about its thread, if it has one.

@@ -403,6 +403,24 @@ impl<M: Member> Processors<M> {
         })
     }
 
+    /// `machine`, idle for long and nobody's home, leaves the idle list for
+    /// good, unless it is needed: as many stay as there are processors. On
+    /// `true` nobody calls it any more.
+    #[must_use]
+    pub(crate) fn retire(&self, machine: &M) -> bool {
+        self.with(|book| {
+            if machine.seat().place() != IDLE || machine.seat().is_own() {
+                return false;
+            }
+            let others = book.idle.iter().filter(|other| !other.seat().is_own());
+            if others.take(book.total + 1).count() <= book.total {
+                return false;
+            }
+            book.remove_idle(machine);
+            true
+        })
+    }
+
     /// Makes an idle machine that `suits` one goroutine's own; it stays idle
     /// until that comes.
     pub(crate) fn claim_own(&self, suits: impl Fn(&M) -> bool) -> Option<M> {
@@ -567,7 +585,7 @@ mod seats {
 #[cfg(all(test, not(raddle_model)))]
 mod tests {
     use super::seats::{M, check};
-    use super::{Call, GiveWay, Processors};
+    use super::{Call, GiveWay, Member, Processors};
 
     #[test]
     fn a_permit_goes_to_who_has_waited_longest() {
@@ -621,6 +639,29 @@ mod tests {
         assert_eq!(processors.release(&a), None);
         assert!(processors.leave_idle(&b));
         check(&processors, &[&a, &b]);
+    }
+
+    #[test]
+    fn idle_machines_retire_down_to_the_number_of_processors() {
+        let processors = Processors::new(1);
+        let [a, b, c] = ['a', 'b', 'c'].map(M::new);
+        assert!(processors.try_acquire(&a));
+        assert!(!processors.retire(&a));
+        for m in [&b, &c] {
+            assert_eq!(processors.go_idle(m), None);
+        }
+        c.seat().set_own(true);
+        assert!(!processors.retire(&b));
+        assert!(!processors.retire(&c));
+        c.seat().set_own(false);
+        assert!(processors.retire(&b));
+        assert!(!processors.retire(&b));
+        assert!(!processors.retire(&c));
+        check(&processors, &[&a, &b, &c]);
+        // It is as if it had never been.
+        assert!(processors.census.claim_call() || !processors.census.looks_free());
+        assert_eq!(processors.lend(), Call::Wake(c.clone()));
+        assert_eq!(processors.lend(), Call::Start);
     }
 
     #[test]

@@ -23,14 +23,24 @@ use std::time::Duration;
 
 /// As `run`. Nothing may unwind out of it: the machine has a permit, and
 /// goroutines at home.
-pub(crate) fn run_or_die(here: Here) {
-    if catch_unwind(AssertUnwindSafe(|| run(here))).is_err() {
-        crate::fatal::fatal!("a panic left the scheduler on machine {}", here.number);
+pub(crate) fn run_or_die(here: Here) -> Ending {
+    match catch_unwind(AssertUnwindSafe(|| run(here))) {
+        Ok(ending) => ending,
+        Err(_) => crate::fatal::fatal!("a panic left the scheduler on machine {}", here.number),
     }
 }
 
-/// Runs goroutines until the scheduler stops.
-fn run(here: Here) {
+/// Why a machine's thread ends.
+pub(crate) enum Ending {
+    /// The scheduler stops.
+    Stopped,
+    /// It was idle for long. The machine may get another.
+    Retired,
+}
+
+/// Runs goroutines until the scheduler stops, or the machine has been idle
+/// for long.
+fn run(here: Here) -> Ending {
     let scheduler = here.scheduler();
     wake_to_work(here);
     loop {
@@ -43,11 +53,16 @@ fn run(here: Here) {
                 None => rest(here),
             }
         }
-        if scheduler.is_stopping() {
+        if scheduler.is_stopping() || here.own().has_retired.get() {
             break;
         }
     }
     here.own().stacks.borrow_mut().drain();
+    if here.own().has_retired.take() {
+        Ending::Retired
+    } else {
+        Ending::Stopped
+    }
 }
 
 /// Resumes a goroutine and puts it away when it comes back.
@@ -366,6 +381,9 @@ fn rest(here: Here) {
             sleep(here, bed);
         }
         here.sleep.wake_up();
+        if own.has_retired.get() {
+            return;
+        }
         let _has_permit = scheduler.processors.leave_idle(&me);
     } else {
         here.sleep.wake_up();
@@ -409,10 +427,49 @@ fn first_timer(here: Here) -> u64 {
 /// A machine that sleeps so long gives memory back, in nanoseconds.
 const TRIM_AFTER: u64 = 200_000_000;
 
+/// A machine that sleeps so long ends its thread, if there are more than
+/// processors and nobody is at home there; in nanoseconds.
+const KEEP: u64 = 10_000_000_000;
+
+/// Whether the machine, idle for long, retires: nobody calls it any more.
+#[cold]
+fn retire(here: Here) -> bool {
+    let own = here.own();
+    let is_empty = own.at_home.is_empty()
+        && here.inbox.is_empty()
+        && !here.offers_work()
+        && here.timers.settled_earliest() == u64::MAX;
+    // A home of nobody's stays so while it is idle, but for who makes it his
+    // own, under the lock of the book.
+    let retires = is_empty
+        && is_nobodys_home(here)
+        && here.scheduler().processors.retire(&here.machine());
+    if retires && here.give_up_thread() {
+        own.has_retired.set(true);
+    }
+    // If the thread is to stay after all it is awake now, and goes on.
+    retires
+}
+
+fn is_nobodys_home(here: Here) -> bool {
+    // ORDER: Relaxed: the machine alone writes it while it is awake.
+    here.homes.load(Relaxed) == 0
+}
+
 /// Sleeps until called, or until a timer is due. A machine that sleeps long
-/// gives memory of its stacks back, once.
+/// gives memory of its stacks back, once; and its thread, if nobody needs it.
 fn sleep(here: Here, bed: Bed) {
     let stacks = &here.own().stacks;
+    let scheduler = here.scheduler();
+    let may_retire = bed == Bed::Word
+        && scheduler.machines.len() > scheduler.max_procs()
+        && is_nobodys_home(here)
+        && !here.keeps_thread();
+    let mut retire_at = if may_retire {
+        clock::now() + KEEP
+    } else {
+        u64::MAX
+    };
     let mut trim_at = if stacks.borrow().is_used() {
         clock::now() + TRIM_AFTER
     } else {
@@ -420,17 +477,21 @@ fn sleep(here: Here, bed: Bed) {
     };
     while !here.sleep.is_called() {
         let timer = first_timer(here);
-        if sleep_once(here, bed, timer.min(trim_at)) {
+        let until = timer.min(trim_at).min(retire_at);
+        if sleep_once(here, bed, until) {
             // To be told before anything else: a second look would hide it.
             return;
         }
-        let now = if timer.min(trim_at) == u64::MAX {
-            0
-        } else {
-            clock::now()
-        };
+        let now = if until == u64::MAX { 0 } else { clock::now() };
         if timer <= now {
             return;
+        }
+        if retire_at <= now {
+            // Once: who falls asleep later asks for itself.
+            retire_at = u64::MAX;
+            if retire(here) {
+                return;
+            }
         }
         if trim_at <= now {
             let _bytes = stacks.borrow_mut().trim();

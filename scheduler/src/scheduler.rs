@@ -12,7 +12,7 @@ use crate::monitor::Monitor;
 use crate::netpoll::Netpoll;
 use crate::processor::{Call, Processors};
 use crate::roll;
-use crate::schedule;
+use crate::schedule::{self, Ending};
 use crate::spawn::{self, Options};
 use crate::starting::Starts;
 use crate::shim::fixed::{AtomicBool, AtomicU64, AtomicUsize};
@@ -48,8 +48,9 @@ pub struct Scheduler {
     pub(crate) away_long: AtomicUsize,
     netpoll: Netpoll,
     pub(crate) machines: Table<Arc<Machine>>,
-    /// Machines for which no thread was to be had: they keep their numbers,
-    /// and are the first to be tried again.
+    /// Machines for which no thread was to be had, or whose thread has ended
+    /// for want of work: they keep their numbers, and are the first to be
+    /// tried again.
     without_thread: Mutex<Vec<Arc<Machine>>>,
     threads: Mutex<Vec<thread::JoinHandle<()>>>,
     /// Nanoseconds, as of the monitor's last tick.
@@ -333,12 +334,25 @@ impl Scheduler {
             .spawn(move || {
                 crate::overflow::on_this_thread();
                 let here = machine::become_machine(&machine);
-                schedule::run_or_die(here);
+                let ending = schedule::run_or_die(here);
                 machine::cease_to_be_machine();
+                if let Ending::Retired = ending {
+                    scheduler.thread_ended(machine);
+                }
                 drop(scheduler);
             })?;
         self.threads.lock().push(thread);
         Ok(())
+    }
+
+    /// The calling thread was `machine`, which the next that is started
+    /// becomes.
+    fn thread_ended(&self, machine: Arc<Machine>) {
+        trace::end_machine(machine.number);
+        self.without_thread.lock().push(machine);
+        self.threads.lock().retain(|thread| !thread.is_finished());
+        // Who asked meanwhile whether all are asleep left it to us.
+        self.monitor.call_if_asleep();
     }
 
     /// A machine for one goroutine: an idle one that nobody has a home on,
@@ -591,11 +605,12 @@ impl Runtime {
             Ok(machine) => {
                 crate::overflow::on_this_thread();
                 let here = machine::become_machine(&machine);
+                let _has_one = machine.keep_thread();
                 // SAFETY: 1. and 2. by the bounds; 3. it is never dropped
                 // while we run.
                 let first = unsafe { spawn::spawn_here(here, site, options, f, after) };
                 drop(first);
-                schedule::run_or_die(here);
+                let _stopped = schedule::run_or_die(here);
             }
             Err(error) => crate::fatal::fatal!("no first machine: {error}"),
         }

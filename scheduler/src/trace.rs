@@ -128,6 +128,12 @@ event! {
     machine
 }
 event! {
+    /// A machine's thread ends, idle for long.
+    end_machine(machine: usize), DEBUG,
+    event = "end_machine",
+    machine
+}
+event! {
     /// A goroutine ended.
     finish(header: &Header), TRACE,
     event = "finish",

@@ -1,0 +1,188 @@
+//! OS threads: no more than `max_threads`, used again, and ended when nobody
+//! needs them; what is at home on one keeps it.
+
+mod common;
+
+use common::{
+    MODES, Mode, builder, child, comes_true, is_child, limit, stderr, threads, with_deadline,
+};
+use raddle::chan;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::thread;
+use std::time::Duration;
+
+const MOST: usize = 16;
+
+fn ms(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// Runs `body`; the most threads that the process had meanwhile, beyond those
+/// it had before.
+fn most_threads(body: impl FnOnce()) -> usize {
+    let before = threads();
+    let is_over = Arc::new(AtomicBool::new(false));
+    let most = Arc::new(AtomicUsize::new(0));
+    let watcher = thread::spawn({
+        let (is_over, most) = (is_over.clone(), most.clone());
+        move || {
+            while !is_over.load(SeqCst) {
+                most.fetch_max(threads(), SeqCst);
+                thread::sleep(Duration::from_micros(300));
+            }
+        }
+    });
+    body();
+    is_over.store(true, SeqCst);
+    watcher.join().unwrap();
+    most.load(SeqCst).saturating_sub(before + 1)
+}
+
+fn block_256_times(runtime: &raddle::runtime::Runtime, say_so: impl Fn(usize) -> bool) {
+    let calls: Vec<_> = (0..256)
+        .map(|n| {
+            let says_so = say_so(n);
+            runtime.spawn(move || match says_so {
+                true => raddle::blocking(|| thread::sleep(ms(3))),
+                false => thread::sleep(ms(3)),
+            })
+        })
+        .collect();
+    calls.into_iter().for_each(|call| call.join().unwrap());
+}
+
+fn in_a_child(name: &str) {
+    let output = child(name, &[]);
+    assert!(output.status.success(), "{}", stderr(&output));
+}
+
+/// At the cap calls wait for one another; afterwards as many threads stay as
+/// there are processors, and all are used again.
+#[test]
+fn machines_keep_to_the_cap_end_when_idle_and_start_again() {
+    if !is_child() {
+        return in_a_child("machines_keep_to_the_cap_end_when_idle_and_start_again");
+    }
+    with_deadline(limit(50), "in migrate mode", || {
+        let before = threads();
+        let runtime = builder(Mode::Migrate, 2).max_threads(MOST).build().unwrap();
+        for round in 0..2 {
+            // Of which one is the monitor.
+            let most = most_threads(|| block_256_times(&runtime, |n| n % 2 == 0));
+            assert!((4..=MOST + 1).contains(&most), "{most} in round {round}");
+            let left = || threads() <= before + 1 + 2;
+            assert!(
+                comes_true(Duration::from_secs(20), left),
+                "{} are left",
+                threads()
+            );
+        }
+        drop(runtime);
+        assert!(comes_true(Duration::from_secs(5), || threads() == before));
+    });
+}
+
+#[test]
+fn a_home_keeps_its_thread_and_helpers_keep_to_the_cap() {
+    if !is_child() {
+        return in_a_child("a_home_keeps_its_thread_and_helpers_keep_to_the_cap");
+    }
+    with_deadline(limit(50), "in pinned mode", || {
+        let before = threads();
+        let runtime = builder(Mode::Pinned, 2).max_threads(MOST).build().unwrap();
+        let (open, gate) = chan::bounded::<()>(0);
+        let (tell, told) = chan::unbounded();
+        let residents: Vec<_> = (0..8)
+            .map(|_| {
+                let (gate, tell) = (gate.clone(), tell.clone());
+                runtime.spawn(move || {
+                    let home = thread::current().id();
+                    // The others begin elsewhere meanwhile.
+                    thread::sleep(ms(30));
+                    tell.send(home).unwrap();
+                    let _closed = gate.recv();
+                    assert_eq!(thread::current().id(), home);
+                })
+            })
+            .collect();
+        let homes: HashSet<_> = residents.iter().map(|_| told.recv().unwrap()).collect();
+        assert!(homes.len() > 2, "all live together");
+        let most = most_threads(|| block_256_times(&runtime, |_| true));
+        assert!(most <= 2 * MOST + 1, "{most}");
+        // The monitor, the homes, and who sleeps where descriptors wake it.
+        let left = || threads() <= before + 1 + homes.len() + 1;
+        assert!(
+            comes_true(Duration::from_secs(20), left),
+            "{} are left",
+            threads()
+        );
+        assert!(
+            threads() >= before + 1 + homes.len(),
+            "a home has lost its thread"
+        );
+        drop(open);
+        residents.into_iter().for_each(|one| one.join().unwrap());
+        let left = || threads() <= before + 1 + 3;
+        assert!(
+            comes_true(Duration::from_secs(20), left),
+            "{} are left",
+            threads()
+        );
+        assert_eq!(runtime.run(|| 5), 5);
+    });
+}
+
+/// Helpers at the cap wait for one another too, however deep the queue.
+#[test]
+fn calls_of_blocking_beyond_the_cap_wait_their_turn() {
+    for mode in MODES {
+        with_deadline(limit(20), &format!("{mode:?}"), || {
+            let runtime = builder(mode, 2).max_threads(3).build().unwrap();
+            let at_once = Arc::new(AtomicUsize::new(0));
+            let most = Arc::new(AtomicUsize::new(0));
+            let calls: Vec<_> = (0..100)
+                .map(|n| {
+                    let (at_once, most) = (at_once.clone(), most.clone());
+                    runtime.spawn(move || {
+                        raddle::blocking(|| {
+                            most.fetch_max(at_once.fetch_add(1, SeqCst) + 1, SeqCst);
+                            thread::sleep(ms(1));
+                            at_once.fetch_sub(1, SeqCst);
+                            n
+                        })
+                    })
+                })
+                .collect();
+            let sum: usize = calls.into_iter().map(|call| call.join().unwrap()).sum();
+            assert_eq!(sum, 4950);
+            assert!((1..=3).contains(&most.load(SeqCst)), "{most:?}");
+        });
+    }
+}
+
+/// A timer that a thread set is on a machine that must not go.
+#[test]
+fn a_timer_set_by_a_thread_fires_after_the_machines_have_gone() {
+    if !is_child() {
+        let name = "a_timer_set_by_a_thread_fires_after_the_machines_have_gone";
+        let output = child(name, &[("RADDLE_MAXPROCS", "1")]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        return;
+    }
+    with_deadline(limit(50), "the default runtime", || {
+        let before = threads();
+        let calls: Vec<_> = (0..64)
+            .map(|_| raddle::spawn(|| thread::sleep(ms(3))))
+            .collect();
+        calls.into_iter().for_each(|call| call.join().unwrap());
+        assert!(threads() > before + 4);
+        let (fired, fires) = chan::bounded(1);
+        let _timer = raddle::time::after_func(Duration::from_secs(14), move || {
+            fired.send(threads()).unwrap();
+        });
+        // The monitor, the processor's, and the one that keeps the timer.
+        assert!(fires.recv().unwrap() <= before + 4);
+    });
+}
