@@ -7,7 +7,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io;
-use std::os::unix::fs::DirEntryExt;
+use std::os::unix::fs::{DirBuilderExt, DirEntryExt};
 use std::path::{Path, PathBuf};
 
 /// What is in a directory, in no order.
@@ -142,6 +142,74 @@ impl DirEntry {
             Some(kind) => Ok(kind),
             None => blocking(|| self.inner.file_type()),
         }
+    }
+}
+
+/// How to make directories: `std::fs::DirBuilder`.
+///
+/// # Blocking
+/// `create` waits as [`blocking`] does; the rest never waits.
+///
+/// # Examples
+/// ```
+/// use raddle::fs::{self, DirBuilder};
+///
+/// let top = std::env::temp_dir().join(format!("raddle-dirs-{}", std::process::id()));
+/// DirBuilder::new().recursive(true).mode(0o700).create(top.join("a/b"))?;
+/// assert!(fs::metadata(top.join("a/b"))?.is_dir());
+/// fs::remove_dir_all(top)?;
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
+/// # Go
+/// `os.Mkdir`, `os.MkdirAll` with their permissions.
+#[derive(Debug)]
+pub struct DirBuilder(fs::DirBuilder);
+
+impl Default for DirBuilder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl DirBuilder {
+    /// One directory, within one that is there.
+    ///
+    /// # Blocking
+    /// Never.
+    #[must_use]
+    pub fn new() -> Self {
+        Self(fs::DirBuilder::new())
+    }
+
+    /// Those it lies in are made as well, and it may be there already.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn recursive(&mut self, recursive: bool) -> &mut Self {
+        self.0.recursive(recursive);
+        self
+    }
+
+    /// What may be done with it; of this the process's mask is taken off.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn mode(&mut self, mode: u32) -> &mut Self {
+        self.0.mode(mode);
+        self
+    }
+
+    /// Makes it.
+    ///
+    /// # Blocking
+    /// As [`blocking`]: the goroutine alone.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn create<P: AsRef<Path>>(&self, path: P) -> io::Result<()> {
+        let path = path.as_ref();
+        blocking(|| self.0.create(path))
     }
 }
 

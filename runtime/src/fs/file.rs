@@ -6,7 +6,7 @@ use rustix::io::{ReadWriteFlags, preadv2};
 use std::fmt;
 use std::fs;
 use std::io::{self, IoSlice, IoSliceMut, Read, Seek, SeekFrom, Write};
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::SystemTime;
@@ -374,6 +374,25 @@ impl OpenOptions {
         create;
         /// It is made, and there must be none.
         create_new;
+    }
+
+    /// What may be done with a file that is made; of this the process's mask
+    /// is taken off.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn mode(&mut self, mode: u32) -> &mut Self {
+        self.0.mode(mode);
+        self
+    }
+
+    /// Further flags of the system's.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn custom_flags(&mut self, flags: i32) -> &mut Self {
+        self.0.custom_flags(flags);
+        self
     }
 
     /// Opens the file.

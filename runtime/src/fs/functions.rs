@@ -4,6 +4,8 @@ use super::{Metadata, Permissions};
 use crate::blocking;
 use std::fs;
 use std::io;
+use std::os::fd::AsFd;
+use std::os::unix;
 use std::path::{Path, PathBuf};
 
 macro_rules! of_a_path {
@@ -53,7 +55,7 @@ of_a_path! {
 }
 
 macro_rules! of_two_paths {
-    ($($(#[$doc:meta])+ fn $name:ident($from:ident, $to:ident) -> $result:ty, $go:literal;)*) => {$(
+    ($($(#[$doc:meta])+ fn $($std:ident)::+ = $name:ident($from:ident, $to:ident) -> $result:ty, $go:literal;)*) => {$(
         $(#[$doc])+
         ///
         /// # Blocking
@@ -66,18 +68,68 @@ macro_rules! of_two_paths {
         #[doc = $go]
         pub fn $name<P: AsRef<Path>, Q: AsRef<Path>>($from: P, $to: Q) -> io::Result<$result> {
             let ($from, $to) = ($from.as_ref(), $to.as_ref());
-            blocking(|| fs::$name($from, $to))
+            blocking(|| $($std)::+($from, $to))
         }
     )*};
 }
 
 of_two_paths! {
     /// Copies a file and its permissions; how many bytes.
-    fn copy(from, to) -> u64, "None: `io.Copy` from one file to the other.";
+    fn fs::copy = copy(from, to) -> u64, "None: `io.Copy` from one file to the other.";
     /// One more name for a file.
-    fn hard_link(original, link) -> (), "`os.Link`.";
+    fn fs::hard_link = hard_link(original, link) -> (), "`os.Link`.";
     /// Another name for it, in place of what had that name.
-    fn rename(from, to) -> (), "`os.Rename`.";
+    fn fs::rename = rename(from, to) -> (), "`os.Rename`.";
+    /// A name that leads to another, whether there is something or not:
+    /// std's function of `std::os::unix::fs`.
+    fn unix::fs::symlink = symlink(original, link) -> (), "`os.Symlink`.";
+}
+
+macro_rules! owners {
+    ($($(#[$doc:meta])+ fn $name:ident, $go:literal;)*) => {$(
+        $(#[$doc])+
+        /// What is `None` stays. std's function of `std::os::unix::fs`.
+        ///
+        /// # Blocking
+        /// As [`blocking`]: the goroutine alone.
+        ///
+        /// # Errors
+        /// Those of std's function of that name.
+        ///
+        /// # Go
+        #[doc = $go]
+        pub fn $name<P: AsRef<Path>>(
+            path: P,
+            uid: Option<u32>,
+            gid: Option<u32>,
+        ) -> io::Result<()> {
+            let path = path.as_ref();
+            blocking(|| unix::fs::$name(path, uid, gid))
+        }
+    )*};
+}
+
+owners! {
+    /// Changes whose it is; of a link, where it leads.
+    fn chown, "`os.Chown`.";
+    /// Changes whose it is; of a link, the link itself.
+    fn lchown, "`os.Lchown`.";
+}
+
+/// Changes whose an open file is. What is `None` stays. std's function of
+/// `std::os::unix::fs`.
+///
+/// # Blocking
+/// As [`blocking`]: the goroutine alone.
+///
+/// # Errors
+/// Those of std's function of that name.
+///
+/// # Go
+/// `(*os.File).Chown`.
+pub fn fchown<F: AsFd>(fd: F, uid: Option<u32>, gid: Option<u32>) -> io::Result<()> {
+    let fd = fd.as_fd();
+    blocking(|| unix::fs::fchown(fd, uid, gid))
 }
 
 /// Changes what may be done with it.

@@ -21,11 +21,11 @@ mod directory;
 mod file;
 mod functions;
 
-pub use directory::{DirEntry, ReadDir, read_dir};
+pub use directory::{DirBuilder, DirEntry, ReadDir, read_dir};
 pub use file::{File, OpenOptions};
 pub use functions::{
-    canonicalize, copy, create_dir, create_dir_all, exists, hard_link, metadata, read, read_link,
-    read_to_string, remove_dir, remove_dir_all, remove_file, rename, set_permissions,
-    symlink_metadata, write,
+    canonicalize, chown, copy, create_dir, create_dir_all, exists, fchown, hard_link, lchown,
+    metadata, read, read_link, read_to_string, remove_dir, remove_dir_all, remove_file, rename,
+    set_permissions, symlink, symlink_metadata, write,
 };
 pub use std::fs::{FileTimes, FileType, Metadata, Permissions, TryLockError};
