@@ -6,7 +6,7 @@ use crate::source::Source;
 use raddle_scheduler::Direction;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::io::{self, IoSlice, IoSliceMut, Read, Write};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, IntoRawFd, OwnedFd, RawFd};
 use std::process::{self, ExitStatus, Output, Stdio};
 
 /// A process that was started: `std::process::Child`, whose calls park.
@@ -215,6 +215,18 @@ macro_rules! conversions {
             }
         }
 
+        impl From<OwnedFd> for $name {
+            fn from(fd: OwnedFd) -> Self {
+                Self(fd.into())
+            }
+        }
+
+        impl IntoRawFd for $name {
+            fn into_raw_fd(self) -> RawFd {
+                self.0.into_raw_fd()
+            }
+        }
+
         impl AsFd for $name {
             fn as_fd(&self) -> BorrowedFd<'_> {
                 self.0.as_fd()
@@ -249,6 +261,20 @@ reader!(
 /// What `exec.Cmd.StdinPipe` returns.
 #[derive(Debug)]
 pub struct ChildStdin(PipeWriter);
+
+impl Write for &ChildStdin {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        (&self.0).write(buffer)
+    }
+
+    fn write_vectored(&mut self, buffers: &[IoSlice<'_>]) -> io::Result<usize> {
+        (&self.0).write_vectored(buffers)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
 
 impl Write for ChildStdin {
     fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {

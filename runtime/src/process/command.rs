@@ -5,6 +5,7 @@ use crate::blocking;
 use std::ffi::OsStr;
 use std::fmt;
 use std::io;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{self, CommandArgs, CommandEnvs, ExitStatus, Output, Stdio};
 
@@ -119,6 +120,42 @@ impl Command {
     /// Never.
     pub fn current_dir<P: AsRef<Path>>(&mut self, dir: P) -> &mut Self {
         self.inner.current_dir(dir);
+        self
+    }
+
+    /// The user it runs as.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn uid(&mut self, id: u32) -> &mut Self {
+        self.inner.uid(id);
+        self
+    }
+
+    /// The group it runs as.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn gid(&mut self, id: u32) -> &mut Self {
+        self.inner.gid(id);
+        self
+    }
+
+    /// What it is told its own name is.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn arg0<S: AsRef<OsStr>>(&mut self, arg: S) -> &mut Self {
+        self.inner.arg0(arg);
+        self
+    }
+
+    /// The group of processes it joins; 0 is one of its own.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn process_group(&mut self, pgroup: i32) -> &mut Self {
+        self.inner.process_group(pgroup);
         self
     }
 
@@ -241,7 +278,8 @@ impl Command {
         self.inner.get_current_dir()
     }
 
-    /// std's, for what only some systems have. Streams that are set here are
+    /// std's, for what only some systems have: `pre_exec` and `exec` of
+    /// `std::os::unix::process::CommandExt`. Streams that are set here are
     /// set again by `output`.
     ///
     /// # Blocking

@@ -15,5 +15,5 @@ mod command;
 pub use child::{Child, ChildStderr, ChildStdin, ChildStdout};
 pub use command::Command;
 pub use std::process::{
-    ExitCode, ExitStatus, Output, Stdio, Termination, abort, exit, id,
+    CommandArgs, CommandEnvs, ExitCode, ExitStatus, Output, Stdio, Termination, abort, exit, id,
 };
