@@ -168,6 +168,29 @@ impl TcpStream {
         Ok(sockopt::socket_linger(self.source.inner())?)
     }
 
+    /// Whether what is received is acknowledged at once; the system may
+    /// change that again. std has it in `std::os::linux::net::TcpStreamExt`.
+    ///
+    /// # Blocking
+    /// Never.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn set_quickack(&self, quickack: bool) -> io::Result<()> {
+        Ok(sockopt::set_tcp_quickack(self.source.inner(), quickack)?)
+    }
+
+    /// Whether what is received is acknowledged at once.
+    ///
+    /// # Blocking
+    /// Never.
+    ///
+    /// # Errors
+    /// Those of the system.
+    pub fn quickack(&self) -> io::Result<bool> {
+        Ok(sockopt::tcp_quickack(self.source.inner())?)
+    }
+
     /// Reads what is there, and leaves it there.
     ///
     /// # Blocking
@@ -324,6 +347,14 @@ impl TcpListener {
         Incoming { listener: self }
     }
 
+    /// As `incoming`, and keeps the listener.
+    ///
+    /// # Blocking
+    /// `next` parks, as `accept`.
+    pub fn into_incoming(self) -> IntoIncoming {
+        IntoIncoming { listener: self }
+    }
+
     system_options! {
         /// The address at which it listens.
         fn local_addr(&self) -> SocketAddr;
@@ -338,6 +369,25 @@ impl TcpListener {
     accept_deadline!();
     clone_of!("listener");
 }
+
+/// The connections of a listener that belongs to them.
+///
+/// # Blocking
+/// `next` parks.
+#[derive(Debug)]
+pub struct IntoIncoming {
+    listener: TcpListener,
+}
+
+impl Iterator for IntoIncoming {
+    type Item = io::Result<TcpStream>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        Some(self.listener.accept().map(|(stream, _from)| stream))
+    }
+}
+
+impl FusedIterator for IntoIncoming {}
 
 /// A loop that goes on after an error (no descriptor is left) lets those run
 /// who might end it.
