@@ -7,6 +7,7 @@ use crate::schedule::checkpoint;
 use crate::scheduler::{Scheduler, with_current_scheduler};
 use crate::shim::fixed::AtomicBool;
 use crate::shim::{Acquire, Mutex, Relaxed, Release};
+use crate::trace::{self, Io};
 use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
@@ -164,7 +165,7 @@ impl Descriptor {
                     Err(error) => return Err(error),
                 }
             }
-            self.wait(default, fd, edges, seen, deadline.unwrap_or(NEVER))?;
+            self.wait(default, fd, direction, seen, deadline.unwrap_or(NEVER))?;
         }
     }
 
@@ -172,7 +173,7 @@ impl Descriptor {
         &self,
         default: fn() -> &'static Scheduler,
         fd: RawFd,
-        edges: &Edges,
+        direction: Direction,
         seen: u64,
         deadline: u64,
     ) -> io::Result<()> {
@@ -184,9 +185,12 @@ impl Descriptor {
             }
         })?;
         let _expecting = Expecting::begin();
-        if edges.wait(seen, deadline) {
+        trace::io(Io::Wait, fd, direction);
+        if self.slot.edges(direction).wait(seen, deadline) {
+            trace::io(Io::Ready, fd, direction);
             Ok(())
         } else {
+            trace::io(Io::Late, fd, direction);
             Err(io::ErrorKind::TimedOut.into())
         }
     }

@@ -347,6 +347,7 @@ pub(crate) fn run_timers_of(machine: &Machine, now: u64) -> bool {
             // SAFETY: 1. under the lock of its timers. 2. taken out.
             due.extend(unsafe { alarm.settle() });
         });
+        trace::fire(machine.number, due.len());
         schedule::see_to(&mut due);
     }
     true

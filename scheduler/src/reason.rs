@@ -67,7 +67,39 @@ reasons! {
     Blocking = "blocking",
 }
 
+/// The part of raddle that a reason belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part {
+    Scheduler,
+    Chan,
+    Sync,
+    Time,
+    Net,
+}
+
 impl Reason {
+    #[cfg_attr(raddle_model, allow(dead_code, reason = "no events in models"))]
+    pub(crate) fn part(self) -> Part {
+        match self {
+            Self::ChanSend
+            | Self::ChanReceive
+            | Self::ChanSendNil
+            | Self::ChanReceiveNil
+            | Self::Select
+            | Self::SelectNoCases => Part::Chan,
+            Self::MutexLock
+            | Self::RwLockRead
+            | Self::RwLockWrite
+            | Self::WaitGroupWait
+            | Self::CondWait
+            | Self::OnceDo
+            | Self::SemAcquire => Part::Sync,
+            Self::Sleep => Part::Time,
+            Self::IoWait => Part::Net,
+            Self::None | Self::Join | Self::Park | Self::Blocking => Part::Scheduler,
+        }
+    }
+
     pub(crate) fn from_number(number: u8) -> Self {
         Self::ALL
             .get(usize::from(number))

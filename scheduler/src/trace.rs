@@ -6,15 +6,21 @@
 
 use crate::fatal::fatal;
 use crate::goroutine::Header;
-use crate::machine::AsThread;
-use crate::reason::Reason;
+use crate::descriptor::Direction;
+use crate::machine::{AsThread, with_current_goroutine};
+use crate::reason::{Part, Reason};
 use crate::threads::ThreadId;
+use std::os::fd::RawFd;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 use tracing::Level;
 use tracing::level_filters::LevelFilter;
 
-const TARGET: &str = "raddle::sched";
+const SCHED: &str = "raddle::sched";
+const CHAN: &str = "raddle::chan";
+const SYNC: &str = "raddle::sync";
+const TIME: &str = "raddle::time";
+const NET: &str = "raddle::net";
 
 #[inline]
 fn is_on(level: Level) -> bool {
@@ -29,18 +35,22 @@ macro_rules! event {
             #[cold]
             #[inline(never)]
             fn emit($($arg: $type),*) {
-                tracing::event!(target: TARGET, Level::$level, $($fields)*);
+                tell(|| tracing::event!(target: SCHED, Level::$level, $($fields)*));
             }
             if is_on(Level::$level) {
-                let _as_thread = AsThread::begin();
-                // Nothing may unwind out of the middle of a wait, or of the
-                // scheduler.
-                if catch_unwind(AssertUnwindSafe(|| emit($($arg),*))).is_err() {
-                    fatal!("a tracing subscriber panicked at a scheduler event");
-                }
+                emit($($arg),*);
             }
         }
     };
+}
+
+/// Nothing may leave its stack here, nor unwind out of the middle of a wait,
+/// or of the scheduler.
+fn tell(event: impl FnOnce()) {
+    let _as_thread = AsThread::begin();
+    if catch_unwind(AssertUnwindSafe(event)).is_err() {
+        fatal!("a tracing subscriber panicked at a scheduler event");
+    }
 }
 
 event! {
@@ -59,13 +69,87 @@ event! {
     goroutine = header.id().get(),
     machine
 }
-event! {
-    /// A goroutine is about to leave its machine and wait.
-    park(header: &Header, reason: Reason), TRACE,
-    event = "park",
-    goroutine = header.id().get(),
-    reason = reason.as_str()
+/// A goroutine is about to leave its machine and wait.
+#[inline]
+pub(crate) fn park(header: &Header, reason: Reason) {
+    if is_on(Level::TRACE) {
+        tell_of_park(header, reason);
+    }
 }
+
+#[cold]
+#[inline(never)]
+fn tell_of_park(header: &Header, reason: Reason) {
+    let goroutine = header.id().get();
+    let part = reason.part();
+    let reason = reason.as_str();
+    macro_rules! event {
+        ($target:ident, $name:literal) => {
+            tracing::event!(target: $target, Level::TRACE, event = $name, goroutine, reason)
+        };
+    }
+    tell(|| {
+        match part {
+            Part::Chan => event!(CHAN, "wait"),
+            Part::Sync => event!(SYNC, "wait"),
+            Part::Time => event!(TIME, "wait"),
+            // Net's own has more to tell.
+            Part::Net | Part::Scheduler => {}
+        }
+        event!(SCHED, "park");
+    });
+}
+
+/// What becomes of a wait for a descriptor.
+#[derive(Clone, Copy)]
+pub(crate) enum Io {
+    /// It begins.
+    Wait,
+    /// The descriptor is ready, or others have been told so.
+    Ready,
+    /// A timeout or a deadline has come first.
+    Late,
+}
+
+/// A goroutine or a thread waits for a descriptor, or waits no more.
+#[inline]
+pub(crate) fn io(what: Io, fd: RawFd, direction: Direction) {
+    if is_on(Level::TRACE) {
+        tell_of_io(what, fd, direction);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn tell_of_io(what: Io, fd: RawFd, direction: Direction) {
+    let id = |header: Option<&Header>| header.map_or(0, |header| header.id().get());
+    let goroutine = with_current_goroutine(id);
+    let direction = match direction {
+        Direction::Read => "read",
+        Direction::Write => "write",
+    };
+    let event = match what {
+        Io::Wait => "wait",
+        Io::Ready => "ready",
+        Io::Late => "late",
+    };
+    tell(|| tracing::event!(target: NET, Level::TRACE, event, goroutine, fd, direction));
+}
+
+/// So many of a machine's timers were due, and had not been stopped.
+#[inline]
+pub(crate) fn fire(machine: usize, timers: usize) {
+    if is_on(Level::TRACE) {
+        tell_of_timers(machine, timers);
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn tell_of_timers(machine: usize, timers: usize) {
+    tell(|| tracing::event!(target: TIME, Level::TRACE, event = "fire", machine, timers));
+}
+
 event! {
     /// A goroutine is runnable again.
     unpark(header: &Header), TRACE,
