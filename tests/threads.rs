@@ -186,3 +186,47 @@ fn a_timer_set_by_a_thread_fires_after_the_machines_have_gone() {
         assert!(fires.recv().unwrap() <= before + 4);
     });
 }
+
+/// The CPU time of this process's threads of a name.
+fn cpu_of(name: &str) -> Duration {
+    let mut ticks = 0;
+    for task in std::fs::read_dir("/proc/self/task").unwrap() {
+        let stat = std::fs::read_to_string(task.unwrap().path().join("stat")).unwrap_or_default();
+        if stat.contains(&format!("({name})")) {
+            let fields: Vec<_> = stat
+                .rsplit(')')
+                .next()
+                .unwrap()
+                .split_whitespace()
+                .collect();
+            ticks += fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap();
+        }
+    }
+    ms(ticks * 10)
+}
+
+/// Work waits that nobody can be found for: the monitor does not look for
+/// somebody without end.
+#[test]
+fn at_the_cap_the_monitor_is_patient() {
+    if !is_child() {
+        return in_a_child("at_the_cap_the_monitor_is_patient");
+    }
+    for say_so in [false, true] {
+        with_deadline(limit(20), "in migrate mode", || {
+            let before = cpu_of("raddle-monitor");
+            let runtime = builder(Mode::Migrate, 2).max_threads(4).build().unwrap();
+            let calls: Vec<_> = (0..8)
+                .map(|_| {
+                    runtime.spawn(move || match say_so {
+                        true => raddle::blocking(|| thread::sleep(ms(500))),
+                        false => thread::sleep(ms(500)),
+                    })
+                })
+                .collect();
+            calls.into_iter().for_each(|call| call.join().unwrap());
+            let used = cpu_of("raddle-monitor") - before;
+            assert!(used < ms(130), "{used:?}");
+        });
+    }
+}

@@ -379,8 +379,9 @@ impl<'a> Watch<'a> {
         let mut rescued = 0;
         let mut suspects = 0;
         let work = scheduler.has_work_for_any();
-        if work && scheduler.processors.census.looks_callable() {
-            scheduler.call_for_work();
+        let is_callable = work && scheduler.processors.census.looks_callable();
+        // In vain where `max_threads` machines are all stuck.
+        if is_callable && scheduler.try_call_for_work() {
             rescued += 1;
         }
         for machine in scheduler.machines.iter() {

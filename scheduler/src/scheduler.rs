@@ -238,18 +238,28 @@ impl Scheduler {
     /// There is new work for whoever is free; the caller has put it where a
     /// search finds it.
     pub(crate) fn call_for_work(&self) {
+        let _comes = self.try_call_for_work();
+    }
+
+    /// As `call_for_work`. Whether somebody comes.
+    pub(crate) fn try_call_for_work(&self) -> bool {
         while self.processors.census.claim_call() {
             match self.processors.call_for_work() {
                 Call::Nobody => {
                     // Whoever pushed while we had the claim left it to us.
                     Census::before_second_look();
                     if !self.has_work_for_any() {
-                        return;
+                        return false;
                     }
                 }
-                call => return self.answer(call),
+                Call::Wake(machine) => {
+                    machine.call();
+                    return true;
+                }
+                Call::Start => return self.start_called(),
             }
         }
+        false
     }
 
     /// Whether goroutines block one after the other, so that the next may as
@@ -265,7 +275,7 @@ impl Scheduler {
         match call {
             Call::Nobody => {}
             Call::Wake(machine) => machine.call(),
-            Call::Start => self.start_called(),
+            Call::Start => drop(self.start_called()),
         }
     }
 
@@ -303,18 +313,22 @@ impl Scheduler {
         self.call_gap.store(gap, Relaxed);
     }
 
-    /// Starts a machine for the permit in the caller's hand.
-    fn start_called(&self) {
+    /// Starts a machine for the permit in the caller's hand, if one is to be
+    /// had.
+    fn start_called(&self) -> bool {
         let Ok(machine) = self.add_machine() else {
             // As many threads as max_threads allows.
-            return self.wake(self.processors.hand_back());
+            self.wake(self.processors.hand_back());
+            return false;
         };
         let reference = MachineRef::of(&machine);
         self.processors.seat_started(&reference);
-        if let Err(_out_of_threads) = self.start_thread(&machine) {
+        let started = self.start_thread(&machine);
+        if let Err(_out_of_threads) = &started {
             self.wake(self.processors.unseat_started(&reference));
             self.without_thread.lock().push(machine);
         }
+        started.is_ok()
     }
 
     fn wake(&self, machine: Option<MachineRef>) {
