@@ -67,15 +67,15 @@ mod shown {
             self.walk_for(None).calls
         }
 
-        /// Whether its stack holds `word`.
-        pub(crate) fn mentions(&self, word: usize) -> bool {
-            self.walk_for(Some(word)).is_mentioned
+        /// Whether its stack holds one of `words`.
+        pub(crate) fn mentions(&self, words: [usize; 2]) -> bool {
+            self.walk_for(Some(words)).is_mentioned
         }
 
-        fn walk_for(&self, word: Option<usize>) -> Walk {
+        fn walk_for(&self, words: Option<[usize; 2]>) -> Walk {
             let mut walk = Walk {
                 calls: Vec::with_capacity(MOST_CALLS),
-                word,
+                words,
                 is_mentioned: false,
             };
             // SAFETY: 1. captured, so ours; and whatever stack we are on, it
@@ -105,7 +105,7 @@ mod shown {
     struct Walk {
         calls: Vec<usize>,
         /// Looked for on it.
-        word: Option<usize>,
+        words: Option<[usize; 2]>,
         is_mentioned: bool,
     }
 
@@ -174,14 +174,14 @@ mod shown {
             calls.push(frame.ip() as usize);
             calls.len() < MOST_CALLS
         });
-        if let (Some(word), Some(innermost)) = (walk.word, innermost) {
-            walk.is_mentioned = holds(innermost..own.end, word);
+        if let (Some(words), Some(innermost)) = (walk.words, innermost) {
+            walk.is_mentioned = holds(innermost..own.end, words);
         }
     }
 
-    /// Whether `word` is one of the words of a part of the goroutine's stack,
-    /// which stands still.
-    fn holds(stack: Range<usize>, word: usize) -> bool {
+    /// Whether one of `words` is in a part of the goroutine's stack, which
+    /// stands still.
+    fn holds(stack: Range<usize>, words: [usize; 2]) -> bool {
         let begin = stack.start.next_multiple_of(size_of::<usize>());
         let mut places = (begin..stack.end).step_by(size_of::<usize>());
         places.any(|at| {
@@ -189,7 +189,7 @@ mod shown {
             // SAFETY: between a frame of the goroutine's and its base, and
             // aligned; nobody writes there now. Whatever it is, it is read as
             // a number, and volatile: it is nobody's variable.
-            unsafe { place.read_volatile() == word }
+            words.contains(&unsafe { place.read_volatile() })
         })
     }
 
@@ -402,7 +402,7 @@ mod unseen {
             match *self {}
         }
 
-        pub(crate) fn mentions(&self, _word: usize) -> bool {
+        pub(crate) fn mentions(&self, _words: [usize; 2]) -> bool {
             match *self {}
         }
     }

@@ -60,9 +60,9 @@ mod known {
     /// The innermost so many calls are shown.
     const MOST_CALLS: usize = 128;
     /// A thread that has not answered by then does not want to, or cannot.
-    const PATIENCE: Duration = Duration::from_millis(100);
+    const PATIENCE: Duration = Duration::from_millis(500);
     /// One that began to answer and has not ended by then never will.
-    const DESPAIR: Duration = Duration::from_secs(1);
+    const DESPAIR: Duration = Duration::from_secs(5);
 
     /// Nobody is asked.
     const FREE: u32 = 0;

@@ -641,9 +641,16 @@ impl<'a> Watch<'a> {
         used: Option<Duration>,
         printed: Option<u64>,
     ) {
+        // ORDER: Relaxed: the tick says whether it runs still, or this is
+        // another's.
+        let running = machine.running.load(Relaxed);
+        if machine.tick() != tick {
+            return;
+        }
         self.tell(Note::Stuck(Sighting {
             machine: machine.clone(),
             tick,
+            running,
             stuck: Duration::from_nanos(stuck),
             used,
             print: printed.is_some(),

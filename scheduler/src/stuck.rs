@@ -13,7 +13,6 @@ use crate::interrupt;
 use crate::machine::{Machine, MachineRef};
 use crate::roll;
 use crate::scheduler::Scheduler;
-use crate::shim::Relaxed;
 use crate::stack;
 use crate::threads::{Known, ThreadId};
 use crate::trace;
@@ -40,6 +39,8 @@ pub(crate) enum Note {
 pub(crate) struct Sighting {
     pub(crate) machine: Arc<Machine>,
     pub(crate) tick: u64,
+    /// The number of the goroutine on it.
+    pub(crate) running: u64,
     pub(crate) stuck: Duration,
     /// What its thread used of the CPU meanwhile, if that was asked.
     pub(crate) used: Option<Duration>,
@@ -96,9 +97,7 @@ fn serve(scheduler: &Weak<Scheduler>, inbox: &Receiver<Note>) {
         };
         match note {
             Note::Stuck(sighting) => {
-                if let Some(look) = Look::at(&scheduler, &sighting) {
-                    look.tell(&sighting, &mut printed);
-                }
+                Look::at(&scheduler, &sighting).tell(&sighting, &mut printed);
             }
             Note::Over { machine, after } => {
                 if let Some(who) = printed.remove(&machine) {
@@ -119,8 +118,10 @@ fn print(text: &str) {
 
 /// What a closer look shows.
 struct Look {
-    culprit: Goroutine,
-    thread: ThreadId,
+    /// None: it has ended since.
+    culprit: Option<Goroutine>,
+    /// None: the machine has moved on since.
+    thread: Option<ThreadId>,
     at: At,
     /// Runnable goroutines at home there.
     waiting: usize,
@@ -129,13 +130,9 @@ struct Look {
 }
 
 impl Look {
-    /// None: the machine has moved on meanwhile.
-    fn at(scheduler: &Scheduler, sighting: &Sighting) -> Option<Self> {
+    fn at(scheduler: &Scheduler, sighting: &Sighting) -> Self {
         let machine = &*sighting.machine;
-        let thread = machine.os_thread()?.id;
         let home = MachineRef::of(machine).ptr();
-        // ORDER: Relaxed: the tick below says whether it still runs.
-        let running = machine.running.load(Relaxed);
         let mut culprit = None;
         let mut waiting = 0;
         let mut parked = Vec::new();
@@ -143,7 +140,7 @@ impl Look {
             let Some(header) = goroutine.header() else {
                 continue;
             };
-            if header.id().get() == running {
+            if header.id().get() == sighting.running {
                 culprit = Some(goroutine);
             } else if header.home() != Some(home) || header.state.is_done() {
             } else if header.state.is_parked() {
@@ -152,20 +149,22 @@ impl Look {
                 waiting += 1;
             }
         }
-        let look = Self {
-            culprit: culprit?,
+        let thread = machine.os_thread().map(|thread| thread.id);
+        let at = thread.map_or(At::Unknown, At::of);
+        let thread = thread.filter(|_| machine.tick() == sighting.tick);
+        Self {
+            culprit,
             thread,
-            at: At::of(thread),
+            at: if thread.is_some() { at } else { At::Unknown },
             waiting,
             parked,
-        };
-        (machine.tick() == sighting.tick).then_some(look)
+        }
     }
 
     fn tell(&self, sighting: &Sighting, printed: &mut HashMap<usize, String>) {
         if sighting.print {
-            printed.insert(sighting.machine.number, who(&self.culprit, sighting));
-            self.print(sighting);
+            let who = self.print(sighting);
+            printed.insert(sighting.machine.number, who);
         } else if self.waiting > 0 || !self.suspects().is_empty() {
             self.tell_subscribers(sighting);
         }
@@ -180,6 +179,9 @@ impl Look {
     }
 
     fn tell_subscribers(&self, sighting: &Sighting) {
+        let (Some(culprit), Some(thread)) = (&self.culprit, self.thread) else {
+            return;
+        };
         let (name, address) = match self.at {
             At::Call(call) => (call.to_string(), call.futex()),
             _ => (String::new(), None),
@@ -190,9 +192,9 @@ impl Look {
             _ => "a lock of std's held across a park, perhaps",
         };
         trace::stuck(&trace::Stuck {
-            goroutine: &roll::line(&self.culprit),
+            goroutine: &roll::line(culprit),
             machine: sighting.machine.number,
-            thread: self.thread,
+            thread,
             stuck: sighting.stuck,
             waiting: self.waiting,
             is_blocked: !matches!(self.at, At::Cpu),
@@ -203,32 +205,47 @@ impl Look {
         });
     }
 
-    /// The line at once; what takes longer to find out behind it.
-    fn print(&self, sighting: &Sighting) {
+    /// The line at once; what takes longer to find out behind it. Returns
+    /// who it is, in short.
+    fn print(&self, sighting: &Sighting) -> String {
         let mut text = String::new();
         if sighting.hidden > 0 {
             let hidden = sighting.hidden;
             let _fits = writeln!(text, "raddle: stuck: {hidden} more are not shown");
         }
-        let _fits = writeln!(
-            text,
-            "raddle: stuck for {}: {}; machine {}, thread {}: {}, {} of its home wait",
-            Shown(sighting.stuck),
-            roll::line(&self.culprit),
-            sighting.machine.number,
-            self.thread,
-            self.doing(sighting),
-            self.waiting,
-        );
+        let machine = sighting.machine.number;
+        let mut who = format!("goroutine {}", sighting.running);
+        let header = self.culprit.as_ref().and_then(Goroutine::header);
+        if let Some(name) = header.and_then(Header::name) {
+            let _fits = write!(who, " {name:?}");
+        }
+        let line = match &self.culprit {
+            Some(culprit) => roll::line(culprit),
+            None => format!("{who}, which has ended since"),
+        };
+        let _fits = write!(text, "raddle: stuck for {}: {line}; ", Shown(sighting.stuck));
+        let _fits = match self.thread {
+            Some(thread) => writeln!(
+                text,
+                "machine {machine}, thread {thread}: {}, {} of its home wait",
+                self.doing(sighting),
+                self.waiting,
+            ),
+            None => writeln!(text, "machine {machine}, which has gone on since"),
+        };
         print(&text);
         text.clear();
-        let mut names = Names::new();
-        let calls = self.calls(sighting);
-        for frame in names.of_stack(&calls) {
-            let _fits = write!(text, "{frame}");
+        if self.thread.is_some() {
+            let mut names = Names::new();
+            let calls = self.calls(sighting);
+            for frame in names.of_stack(&calls) {
+                let _fits = write!(text, "{frame}");
+            }
+            self.explain(&mut text, names.std_wait(&calls));
+            print(&text);
         }
-        self.explain(&mut text, names.std_wait(&calls));
-        print(&text);
+        let _fits = write!(who, ", machine {machine}");
+        who
     }
 
     fn doing(&self, sighting: &Sighting) -> String {
@@ -259,11 +276,14 @@ impl Look {
             At::Unknown => false,
         };
         let still = || sighting.machine.tick() == sighting.tick;
+        let (Some(thread), Some(culprit)) = (self.thread, &self.culprit) else {
+            return Vec::new();
+        };
         if !may_interrupt || !still() {
             return Vec::new();
         }
-        let calls = interrupt::calls_of(self.thread);
-        let Some(header) = self.culprit.header().filter(|_| still()) else {
+        let calls = interrupt::calls_of(thread);
+        let Some(header) = culprit.header().filter(|_| still()) else {
             return Vec::new();
         };
         let is_its = |call: &interrupt::Call| {
@@ -301,7 +321,7 @@ impl Look {
         );
         for goroutine in self.parked.iter().take(MOST_LISTED) {
             let mentions = if mentions(goroutine, address) {
-                "; its stack holds the lock's address"
+                "; its stack holds the address of the lock, or of its Arc"
             } else {
                 ""
             };
@@ -313,19 +333,12 @@ impl Look {
     }
 }
 
-/// Whether a parked goroutine's stack holds `word`.
-fn mentions(goroutine: &Goroutine, word: usize) -> bool {
+/// Whether a parked goroutine's stack holds the address of a lock, or that of
+/// an `Arc` with it alone, which is all that an optimized program may keep.
+fn mentions(goroutine: &Goroutine, lock: usize) -> bool {
+    const COUNTS: usize = 2 * size_of::<usize>();
     let captured = goroutine.header().and_then(Captured::begin);
-    captured.is_some_and(|captured| captured.mentions(word))
-}
-
-fn who(culprit: &Goroutine, sighting: &Sighting) -> String {
-    let mut text = format!("goroutine {}", culprit.id());
-    if let Some(name) = culprit.header().and_then(Header::name) {
-        let _fits = write!(text, " {name:?}");
-    }
-    let _fits = write!(text, ", machine {}", sighting.machine.number);
-    text
+    captured.is_some_and(|captured| captured.mentions([lock, lock.wrapping_sub(COUNTS)]))
 }
 
 /// What the calls on a stack show about a wait in std's own locks.
