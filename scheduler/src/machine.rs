@@ -198,8 +198,10 @@ impl Machine {
     /// Its thread, if it has one, stays from here on. Whether it has.
     pub(crate) fn keep_thread(&self) -> bool {
         let thread = self.thread.lock();
-        // ORDER: Relaxed: the lock orders it before `give_up_thread`.
-        self.stays.store(true, Relaxed);
+        if thread.is_some() {
+            // ORDER: Relaxed: the lock orders it before `give_up_thread`.
+            self.stays.store(true, Relaxed);
+        }
         thread.is_some()
     }
 
