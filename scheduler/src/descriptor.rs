@@ -5,13 +5,14 @@ use crate::edges::{Edges, NEVER};
 use crate::netpoll::Registration;
 use crate::schedule::checkpoint;
 use crate::scheduler::{Scheduler, with_current_scheduler};
-use crate::shim::fixed::AtomicBool;
+use crate::shim::fixed::{AtomicBool, AtomicU64};
 use crate::shim::{Acquire, Mutex, Relaxed, Release};
 use crate::trace::{self, Io};
 use std::fmt;
 use std::io;
 use std::os::fd::RawFd;
 use std::sync::OnceLock;
+use std::task::{Poll, Waker};
 
 /// Which way the bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -169,6 +170,82 @@ impl Descriptor {
         }
     }
 
+    /// As `run`, for a future: where that would park, this returns, and
+    /// `waker` is called at the next edge and when the deadline changes.
+    /// Nobody calls it when the deadline is past.
+    ///
+    /// # Errors
+    /// As `run`; `TimedOut` if the descriptor's deadline is past.
+    pub fn poll<R>(
+        &self,
+        default: fn() -> &'static Scheduler,
+        fd: RawFd,
+        direction: Direction,
+        watch: &mut Watch,
+        waker: &Waker,
+        mut operation: impl FnMut() -> io::Result<(R, bool)>,
+    ) -> Poll<io::Result<R>> {
+        let edges = self.slot.edges(direction);
+        let result = loop {
+            let until = edges.deadline();
+            if edges.is_late() {
+                break Err(io::ErrorKind::TimedOut.into());
+            }
+            let seen = edges.count();
+            if !edges.is_drained(seen) {
+                match operation() {
+                    Ok((result, is_drained)) => {
+                        // ORDER: Acquire pairs with `Slot::tell`.
+                        if is_drained && !self.slot.may_be_cut.load(Acquire) {
+                            edges.drained(seen);
+                        }
+                        break Ok(result);
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                    Err(error) => break Err(error),
+                }
+            }
+            if let Err(error) = self.be_registered(default, fd) {
+                break Err(error);
+            }
+            let expecting = watch.expecting(direction);
+            if expecting.is_none() {
+                *expecting = Some(Expecting::begin());
+            }
+            if edges.watch(seen, until, watch.key, waker) {
+                return Poll::Pending;
+            }
+        };
+        *watch.expecting(direction) = None;
+        Poll::Ready(result)
+    }
+
+    /// The deadline of this direction.
+    #[must_use]
+    pub fn deadline(&self, direction: Direction) -> Option<u64> {
+        let deadline = self.slot.edges(direction).deadline();
+        (deadline != NEVER).then_some(deadline)
+    }
+
+    /// The future whose watch this is waits no more.
+    pub fn forget(&self, watch: &mut Watch) {
+        self.slot.read.forget(watch.key);
+        self.slot.write.forget(watch.key);
+        watch.reads = None;
+        watch.writes = None;
+    }
+
+    fn be_registered(&self, default: fn() -> &'static Scheduler, fd: RawFd) -> io::Result<()> {
+        with_current_scheduler(|current| {
+            let scheduler = current.unwrap_or_else(default);
+            match self.first.get() {
+                Some(first) if first.is_with(scheduler) => Ok(()),
+                _ => self.register(scheduler, fd),
+            }
+        })
+    }
+
     fn wait(
         &self,
         default: fn() -> &'static Scheduler,
@@ -177,13 +254,7 @@ impl Descriptor {
         seen: u64,
         deadline: u64,
     ) -> io::Result<()> {
-        with_current_scheduler(|current| {
-            let scheduler = current.unwrap_or_else(default);
-            match self.first.get() {
-                Some(first) if first.is_with(scheduler) => Ok(()),
-                _ => self.register(scheduler, fd),
-            }
-        })?;
+        self.be_registered(default, fd)?;
         let _expecting = Expecting::begin();
         trace::io(Io::Wait, fd, direction);
         if self.slot.edges(direction).wait(seen, deadline) {
@@ -219,6 +290,37 @@ impl Descriptor {
         }
         for registration in self.more.lock().drain(..) {
             registration.end(fd);
+        }
+    }
+}
+
+/// The place of one future among those who wait for a descriptor: one for
+/// each direction. [`Descriptor::forget`] gives it up.
+#[derive(Debug)]
+#[must_use = "it is what a future waits with"]
+pub struct Watch {
+    key: u64,
+    reads: Option<Expecting>,
+    writes: Option<Expecting>,
+}
+
+impl Watch {
+    /// A place of its own, where nobody waits as yet.
+    #[expect(clippy::new_without_default, reason = "no two are the same")]
+    pub fn new() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self {
+            // ORDER: Relaxed: a number.
+            key: NEXT.fetch_add(1, Relaxed),
+            reads: None,
+            writes: None,
+        }
+    }
+
+    fn expecting(&mut self, direction: Direction) -> &mut Option<Expecting> {
+        match direction {
+            Direction::Read => &mut self.reads,
+            Direction::Write => &mut self.writes,
         }
     }
 }

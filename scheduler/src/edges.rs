@@ -5,6 +5,9 @@
 //! descriptor has become ready. Edges are counted before anybody is woken, and
 //! a waiter stands in the list only while the count is still the one that it
 //! read before it tried. So no edge falls between a try and its wait.
+//!
+//! A waiter is a call that parks, or a future that has returned: then its
+//! waker stands there, to be called once.
 
 #[cfg(not(raddle_model))]
 use crate::clock;
@@ -14,6 +17,9 @@ use crate::model::{WOKEN, Wait, clock};
 use crate::park::{WOKEN, Wait};
 use crate::reason::Reason;
 use crate::shim::{Acquire, AtomicU64, Mutex, Relaxed, Release};
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Waker;
 
 /// The end of time.
 pub(crate) const NEVER: u64 = u64::MAX;
@@ -27,6 +33,9 @@ const CHANGED: u32 = WOKEN + 1;
 ///    before it leaves; who takes it out settles it under the lock and owes
 ///    the unpark.
 /// 3. `deadline` changes before the waiters are woken for it.
+/// 4. A future stands in `waiters` once at most, under its key, and owns
+///    nothing there but its waker: who takes it out calls that, or drops it,
+///    without the lock, as it may be any code.
 #[derive(Debug)]
 pub(crate) struct Edges {
     count: AtomicU64,
@@ -38,10 +47,50 @@ pub(crate) struct Edges {
 }
 
 #[derive(Debug)]
-struct Waiting(*const Wait);
+enum Waiting {
+    Call(*const Wait),
+    Future(u64, Waker),
+}
 
-// SAFETY: an address, used under the lock (invariant 2).
+// SAFETY: an address, used under the lock (invariant 2); wakers are `Send`.
 unsafe impl Send for Waiting {}
+
+impl Waiting {
+    /// Claims its end. On `true` the caller owes `wake`, without the lock.
+    ///
+    /// # Safety
+    /// 1. It has just been taken out, under the lock that is held still.
+    unsafe fn settle(&self, outcome: u32) -> bool {
+        match self {
+            Self::Call(wait) => {
+                // SAFETY: 1. by invariant 2 it is alive.
+                unsafe { &**wait }.settle(outcome)
+            }
+            Self::Future(..) => true,
+        }
+    }
+
+    /// Pays what `settle` owes.
+    ///
+    /// # Safety
+    /// 1. `settle` said so.
+    unsafe fn wake(self) {
+        match self {
+            Self::Call(wait) => {
+                // SAFETY: 1. settled by the caller, who has taken it out.
+                unsafe { Wait::unpark(wait) };
+            }
+            Self::Future(_, waker) => {
+                // Nothing unwinds through the scheduler.
+                let _panicked = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            }
+        }
+    }
+
+    fn is_future(&self, key: u64) -> bool {
+        matches!(self, Self::Future(of, _) if *of == key)
+    }
+}
 
 impl Edges {
     pub(crate) fn new() -> Self {
@@ -106,26 +155,26 @@ impl Edges {
     fn wake_all(&self, outcome: u32) {
         let mut waiters = self.waiters.lock();
         if waiters.len() <= 1 {
-            // Nobody, or one: no list of who is to be unparked.
-            let Some(Waiting(wait)) = waiters.pop() else {
+            // Nobody, or one: no list of who is to be woken.
+            let Some(waiting) = waiters.pop() else {
                 return;
             };
-            // SAFETY: invariant 2.
-            let is_ours = unsafe { &*wait }.settle(outcome);
+            // SAFETY: 1. just taken out.
+            let is_ours = unsafe { waiting.settle(outcome) };
             drop(waiters);
             if is_ours {
                 // SAFETY: 1. settled just now.
-                unsafe { Wait::unpark(wait) };
+                unsafe { waiting.wake() };
             }
             return;
         }
-        let mut ours = std::mem::take(&mut *waiters);
-        // SAFETY: invariant 2.
-        ours.retain(|Waiting(wait)| unsafe { &**wait }.settle(outcome));
+        let mut ours = mem::take(&mut *waiters);
+        // SAFETY: 1. all have just been taken out.
+        ours.retain(|waiting| unsafe { waiting.settle(outcome) });
         drop(waiters);
-        for Waiting(wait) in ours {
+        for waiting in ours {
             // SAFETY: 1. settled just now.
-            unsafe { Wait::unpark(wait) };
+            unsafe { waiting.wake() };
         }
     }
 
@@ -143,7 +192,7 @@ impl Edges {
             if deadline.min(self.deadline()) != until {
                 continue;
             }
-            waiters.push(Waiting(&raw const wait));
+            waiters.push(Waiting::Call(&raw const wait));
             drop(waiters);
             let leave = Leave(self, &wait);
             let outcome = wait.park(Reason::IoWait, (until != NEVER).then_some(until));
@@ -157,13 +206,48 @@ impl Edges {
     }
 }
 
+/// Futures, which wait by returning.
+impl Edges {
+    /// Lets `waker` be called at the first edge after the `seen`-th, and when
+    /// the deadline changes; it takes the place of the one before of this
+    /// `key`. `false`: there is an edge, or another deadline than `until`, and
+    /// the caller is to look again.
+    pub(crate) fn watch(&self, seen: u64, until: u64, key: u64, waker: &Waker) -> bool {
+        let mut waker = waker.clone();
+        let mut waiters = self.waiters.lock();
+        // Under the lock, as in `wait`.
+        let is_changed = self.count() != seen || self.deadline() != until;
+        let mut standing = waiters.iter_mut().filter(|one| one.is_future(key));
+        if is_changed {
+            // One that stands there still is soon taken out for it.
+        } else if let Some(Waiting::Future(_, old)) = standing.next() {
+            mem::swap(old, &mut waker);
+        } else {
+            waiters.push(Waiting::Future(key, waker));
+            return true;
+        }
+        drop(waiters);
+        drop(waker);
+        !is_changed
+    }
+
+    /// The future of this `key` waits no more.
+    pub(crate) fn forget(&self, key: u64) {
+        let mut waiters = self.waiters.lock();
+        let place = waiters.iter().position(|one| one.is_future(key));
+        let gone = place.map(|place| waiters.swap_remove(place));
+        drop(waiters);
+        drop(gone);
+    }
+}
+
 /// Takes a wait out of the list, however it ends.
 struct Leave<'a>(&'a Edges, &'a Wait);
 
 impl Drop for Leave<'_> {
     fn drop(&mut self) {
         let mut waiters = self.0.waiters.lock();
-        waiters.retain(|Waiting(wait)| !std::ptr::eq(*wait, self.1));
+        waiters.retain(|one| !matches!(one, Waiting::Call(wait) if std::ptr::eq(*wait, self.1)));
     }
 }
 
@@ -174,6 +258,28 @@ mod models {
     use crate::shim::{AtomicU64, Relaxed};
     // Not the checker's: that one aborts where a failing model is torn down.
     use std::sync::Arc;
+    use std::task::{Wake, Waker};
+
+    /// Counts the calls of a waker, and wakes who waits for one.
+    struct Calls(Edges);
+
+    impl Calls {
+        fn waker() -> (Arc<Self>, Waker) {
+            let calls = Arc::new(Self(Edges::new()));
+            (calls.clone(), Waker::from(calls))
+        }
+
+        /// Waits for one more than `seen`.
+        fn wait(&self, seen: u64) {
+            assert!(self.0.wait(seen, NEVER));
+        }
+    }
+
+    impl Wake for Calls {
+        fn wake(self: Arc<Self>) {
+            self.0.tell();
+        }
+    }
 
     /// A pipe: what is in it, and its edges.
     struct Pipe {
@@ -230,6 +336,115 @@ mod models {
                 read += pipe.read(NEVER);
             }
             writer.join().unwrap();
+        });
+    }
+
+    impl Pipe {
+        /// As `read`, by a future, as `Descriptor::poll` does; none: its
+        /// waker is to be called.
+        fn poll(&self, waker: &Waker) -> Option<u64> {
+            loop {
+                let until = self.edges.deadline();
+                let seen = self.edges.count();
+                if !self.edges.is_drained(seen) {
+                    let bytes = self.bytes.swap(0, Relaxed);
+                    if bytes > 0 {
+                        self.edges.drained(seen);
+                        return Some(bytes);
+                    }
+                }
+                if self.edges.watch(seen, until, 7, waker) {
+                    return None;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn no_edge_is_lost_to_a_future() {
+        model(|| {
+            let pipe = Pipe::new();
+            let writer = spawn({
+                let pipe = pipe.clone();
+                move || {
+                    pipe.write();
+                    pipe.write();
+                }
+            });
+            let (calls, waker) = Calls::waker();
+            let mut read = 0;
+            while read < 2 {
+                let seen = calls.0.count();
+                match pipe.poll(&waker) {
+                    Some(bytes) => read += bytes,
+                    None => calls.wait(seen),
+                }
+            }
+            writer.join().unwrap();
+        });
+    }
+
+    /// A future that is polled by another, with a waker of its own: the last
+    /// waker is called, and the edge also wakes the call beside it.
+    #[test]
+    fn an_edge_wakes_the_last_waker_and_a_call() {
+        model(|| {
+            let edges = Arc::new(Edges::new());
+            let (_old, old) = Calls::waker();
+            let (calls, waker) = Calls::waker();
+            assert!(edges.watch(0, NEVER, 7, &old));
+            let call = spawn({
+                let edges = edges.clone();
+                move || assert!(edges.wait(0, NEVER))
+            });
+            let teller = spawn({
+                let edges = edges.clone();
+                move || edges.tell()
+            });
+            if edges.watch(0, NEVER, 7, &waker) {
+                calls.wait(0);
+            }
+            teller.join().unwrap();
+            call.join().unwrap();
+        });
+    }
+
+    /// Once it has left, a future holds nothing back: its waker is gone.
+    #[test]
+    fn a_future_that_leaves_is_called_once_at_most() {
+        model(|| {
+            let edges = Arc::new(Edges::new());
+            let (calls, waker) = Calls::waker();
+            assert!(edges.watch(0, NEVER, 7, &waker));
+            let teller = spawn({
+                let edges = edges.clone();
+                move || edges.tell()
+            });
+            edges.forget(7);
+            teller.join().unwrap();
+            assert!(calls.0.count() <= 1);
+            assert!(edges.waiters.lock().is_empty());
+            drop(waker);
+            assert_eq!(Arc::strong_count(&calls), 1, "a waker is left");
+        });
+    }
+
+    #[test]
+    fn a_new_deadline_reaches_a_future() {
+        model(|| {
+            let edges = Arc::new(Edges::new());
+            let (calls, waker) = Calls::waker();
+            let setter = spawn({
+                let edges = edges.clone();
+                move || edges.set_deadline(clock::now())
+            });
+            let until = edges.deadline();
+            if edges.watch(0, until, 7, &waker) && until == NEVER {
+                calls.wait(0);
+            }
+            assert!(edges.is_late() || until == NEVER);
+            setter.join().unwrap();
+            assert!(edges.is_late());
         });
     }
 
