@@ -27,6 +27,7 @@
 //! | to cancel, to set a deadline | [`context::Context`] | `context.Context` |
 //! | sockets, pipes | [`net`], [`io`] | `net`, `os.Pipe` |
 //! | files, processes, signals | [`fs`], [`process`], [`signal`] | `os`, `os/exec`, `os/signal` |
+//! | hyper | `raddle::hyper`, with the feature `hyper` | |
 //! | a call that blocks its thread | [`blocking`] | any system call |
 //! | `main` as a goroutine | [`#[raddle::main]`](main) | `func main` |
 //! | a test that cannot hang | [`#[raddle::test]`](macro@test) | `go test -timeout` |
@@ -65,6 +66,10 @@ rooms! {
     #[allow(unsafe_code)]
     mod go;
     mod goroutine_local;
+    // Reads into memory that nobody has written yet; futures park.
+    #[allow(unsafe_code)]
+    #[cfg(feature = "hyper")]
+    pub mod hyper;
     pub mod io;
     pub mod net;
     pub mod observe;

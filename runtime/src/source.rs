@@ -212,6 +212,80 @@ impl<T: AsFd> Source<T> {
     }
 }
 
+/// Futures, which are polled again when the file is ready.
+#[cfg(feature = "hyper")]
+mod polled {
+    use super::{Family, Source};
+    use crate::start::default_scheduler;
+    use crate::time::Alarm;
+    use raddle_scheduler::{Direction, Watch};
+    use std::io;
+    use std::os::fd::{AsFd, AsRawFd};
+    use std::sync::Arc;
+    use std::task::{Poll, Waker};
+
+    /// What one future waits with at a source.
+    pub(crate) struct Watcher {
+        watch: Watch,
+        /// For the deadlines of the source, which call nobody.
+        read_alarm: Alarm,
+        write_alarm: Alarm,
+        family: Arc<Family>,
+    }
+
+    impl<T: AsFd> Source<T> {
+        pub(crate) fn watcher(&self) -> Watcher {
+            Watcher {
+                watch: Watch::new(),
+                read_alarm: Alarm::new(),
+                write_alarm: Alarm::new(),
+                family: self.family.clone(),
+            }
+        }
+
+        /// As `run`; where that would park, `waker` is called later. Timeouts
+        /// are for calls: there is none here. Deadlines hold.
+        pub(crate) fn poll<R>(
+            &self,
+            watcher: &mut Watcher,
+            direction: Direction,
+            waker: &Waker,
+            mut operation: impl FnMut(&T) -> io::Result<(R, bool)>,
+        ) -> Poll<io::Result<R>> {
+            debug_assert!(Arc::ptr_eq(&self.family, &watcher.family), "another's");
+            let descriptor = &self.family.descriptor;
+            let fd = self.inner.as_fd().as_raw_fd();
+            let watch = &mut watcher.watch;
+            loop {
+                let polled = descriptor.poll(default_scheduler, fd, direction, watch, waker, || {
+                    operation(&self.inner)
+                });
+                let alarm = match direction {
+                    Direction::Read => &mut watcher.read_alarm,
+                    Direction::Write => &mut watcher.write_alarm,
+                };
+                // A change after the poll has called the waker already.
+                let is_late = polled.is_pending()
+                    && descriptor
+                        .deadline(direction)
+                        .is_some_and(|deadline| alarm.is_past(deadline, waker));
+                if !is_late {
+                    return polled;
+                }
+            }
+        }
+    }
+
+    impl Drop for Watcher {
+        fn drop(&mut self) {
+            self.family.descriptor.forget(&mut self.watch);
+        }
+    }
+}
+
+#[cfg(feature = "hyper")]
+pub(crate) use polled::Watcher;
+
 impl<T: AsFd> Source<T>
 where
     for<'a> &'a T: Read,

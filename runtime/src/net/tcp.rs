@@ -237,7 +237,7 @@ stream_traits!(TcpStream);
 
 /// Whether a call has left nothing: the end, and what is beyond a system
 /// call's own limit, are no such signs.
-fn came_short(done: usize, asked: usize) -> bool {
+pub(crate) fn came_short(done: usize, asked: usize) -> bool {
     const LIMIT: usize = 1 << 30;
     0 < done && done < asked.min(LIMIT)
 }

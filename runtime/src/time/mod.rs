@@ -1,7 +1,11 @@
 //! Time, for goroutines: sleep, timers, tickers.
 
+#[cfg(feature = "hyper")]
+mod alarm;
 mod timer;
 
+#[cfg(feature = "hyper")]
+pub(crate) use alarm::Alarm;
 pub use timer::{Ticker, Timer, after_func};
 
 use raddle_scheduler::clock;
