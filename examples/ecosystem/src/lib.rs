@@ -1,0 +1,5 @@
+//! What the programs of this package share: a server that ends when it is
+//! told to, and plain HTTP/1.1 over any stream.
+
+pub mod http;
+pub mod server;
