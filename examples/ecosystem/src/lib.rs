@@ -3,3 +3,8 @@
 
 pub mod http;
 pub mod server;
+
+// The pieces of the page are compiled here.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/ecosystem.md")]
+mod page {}
