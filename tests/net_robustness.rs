@@ -210,7 +210,7 @@ fn slow_loris_clients_hold_nothing_past_their_timeout() {
         }
         let longest = *longest.lock().unwrap();
         // The machine may be busy with other things; not for ten seconds.
-        assert!(longest < Duration::from_secs(5), "{what}: {longest:?}");
+        assert!(longest < Duration::from_secs(10), "{what}: {longest:?}");
         // Were a fourth of them kept, with a buffer and a page of stack each,
         // that would be 5 MB.
         let grown = after_waves[WAVES - 1].saturating_sub(after_waves[WAVES / 2 - 1]);
