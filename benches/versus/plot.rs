@@ -99,8 +99,10 @@ fn bars<'a>(record: &Record, group: &'a Group) -> Bars<'a> {
         let value = |side| Some(group.value(&summary, side)?.median);
         let own = value(Side::Pinned)?;
         let others = Side::ALL.into_iter().filter(|side| *side != Side::Pinned);
+        // Of nothing, or compared with it, there is no multiple.
+        let has_bar = |ratio: &f64| ratio.is_finite() && *ratio > 0.0;
         let bars = others.filter_map(|side| {
-            let ratio = value(side)? / own;
+            let ratio = Some(value(side)? / own).filter(has_bar)?;
             Some(Bar { side, ratio })
         });
         Some((own, bars.collect()))
@@ -206,7 +208,7 @@ impl Scale {
         let panels = groups.iter().flat_map(|bars| bars.panels.iter().flatten());
         let ratios = panels.flat_map(|(_, bars)| bars.iter().map(|bar| bar.ratio.log2()));
         let (mut low, mut high) = (-1.0_f64, 1.0_f64);
-        for ratio in ratios.filter(|ratio| ratio.is_finite()) {
+        for ratio in ratios {
             low = low.min(ratio.floor()).max(-LONGEST);
             high = high.max(ratio.ceil()).min(LONGEST);
         }

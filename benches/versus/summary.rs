@@ -153,7 +153,7 @@ impl Row {
 
     /// How many runs there were.
     pub fn runs(&self) -> usize {
-        self.values.get("ops").map_or(0, Vec::len) + self.failures
+        self.values.values().map(Vec::len).max().unwrap_or_default() + self.failures
     }
 
     fn spread(&self, field: &str) -> Option<Spread> {
