@@ -28,7 +28,7 @@
 //! | `monitor` | rescues what waits behind stuck machines |
 //! | `roll` | every goroutine that has begun |
 //! | `capture`, `interrupt` | the calls on a goroutine's stack, parked or running |
-//! | `stuck`, `schedtrace` | what `RADDLE_DEBUG` prints |
+//! | `stuck_watch`, `stuck`, `schedtrace` | what `RADDLE_DEBUG` prints |
 //! | `bell`, `threads` | threads that wait in raddle, and whether they sleep |
 //! | `deadlock`, `report` | all asleep: proof and report; lists of goroutines |
 //! | `scheduler` | what machines share; start and end |
@@ -121,6 +121,7 @@ rooms! {
     #[allow(unsafe_code)]
     mod stack;
     mod stuck;
+    mod stuck_watch;
     #[allow(unsafe_code)]
     mod switch;
     #[allow(unsafe_code)]

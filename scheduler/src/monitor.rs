@@ -27,11 +27,10 @@ use crate::stack;
 use crate::netpoll::{Caller, Ready};
 use crate::shim::fixed::{AtomicU32, fence};
 use crate::shim::{AcqRel, Mutex, Relaxed, Release, SeqCst};
-use crate::stuck::{Note, Reporter, Sighting};
+use crate::stuck_watch::StuckWatch;
 use crate::threads::Known;
 use crate::trace;
 use std::io;
-use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, OnceLock};
 use std::thread::{self, JoinHandle, Thread};
@@ -57,8 +56,6 @@ const BURST_MOST: usize = 64;
 /// A call of `blocking` that takes so long is a long one, and twice that
 /// certainly.
 const AWAY_LONG: u64 = 100_000_000;
-/// A machine stuck so long is reported, and at each doubling.
-const REPORT_AFTER: u64 = 100_000_000;
 /// After so long on end a goroutine that polls yields at each poll, and all
 /// others of its machine do, for so long.
 const URGENT_AFTER: u64 = 100_000_000;
@@ -68,9 +65,6 @@ const URGENT_FOR: u64 = 1_000_000_000;
 const TRIM_EVERY: u64 = 1_000_000_000;
 /// Stacks of an idle process do after this.
 const TRIM_AFTER: u64 = 300_000_000;
-
-/// `RADDLE_DEBUG=stuck` tells of so many machines a second.
-const PRINTED_MOST: u32 = 10;
 
 const AWAKE: u32 = 0;
 const ASLEEP: u32 = 1;
@@ -160,14 +154,8 @@ struct Seen {
     /// What its thread had used of the CPU by then, if that was asked.
     cpu: Option<u64>,
     at: u64,
-    reported: u64,
     /// Until when polls on it yield.
     urgent_until: u64,
-    /// The thread's clock at `since`, if lines are printed.
-    cpu_since: Option<u64>,
-    /// This time has been counted for `RADDLE_DEBUG=stuck`, and if so,
-    /// whether it was printed.
-    told: Option<bool>,
 }
 
 struct Watch<'a> {
@@ -190,14 +178,7 @@ struct Watch<'a> {
     away_since: u64,
     trimmed_at: u64,
     trace: SchedTrace,
-    /// Beyond this a machine is told of.
-    stuck_limit: u64,
-    /// Looks closer at stuck machines, since the first.
-    reporter: Option<Reporter>,
-    /// In the second that began then so many were printed.
-    printed: (u64, u32),
-    /// So many since were not.
-    hidden: u64,
+    stuck: StuckWatch,
 }
 
 impl<'a> Watch<'a> {
@@ -218,12 +199,7 @@ impl<'a> Watch<'a> {
             away_since: 0,
             trimmed_at: clock::now(),
             trace: SchedTrace::new(debug.schedtrace),
-            stuck_limit: debug.stuck.map_or(u64::MAX, |limit| {
-                u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX)
-            }),
-            reporter: None,
-            printed: (0, 0),
-            hidden: 0,
+            stuck: StuckWatch::new(debug),
         }
     }
 
@@ -248,23 +224,7 @@ impl<'a> Watch<'a> {
             self.idle_since = None;
             self.look(now);
         }
-        self.tell_ends();
-    }
-
-    /// Of those that came by after the last look.
-    fn tell_ends(&mut self) {
-        let now = clock::now();
-        let told = |(_, seen): &(usize, &Seen)| seen.told == Some(true);
-        let ends: Vec<Note> = (self.seen.iter().enumerate())
-            .filter(told)
-            .map(|(machine, seen)| Note::Over {
-                machine,
-                after: Duration::from_nanos(now - seen.since),
-            })
-            .collect();
-        for end in ends {
-            self.tell(end);
-        }
+        self.stuck.end(self.scheduler, clock::now());
     }
 
     fn is_idle(&self) -> bool {
@@ -272,11 +232,7 @@ impl<'a> Watch<'a> {
         self.scheduler.excess.load(Relaxed) == 0
             && self.scheduler.processors.are_all_free()
             && !self.scheduler.has_work_for_any()
-            && !(self.prints_stuck() && self.scheduler.machines.iter().any(|m| m.tick() % 2 == 1))
-    }
-
-    fn prints_stuck(&self) -> bool {
-        self.stuck_limit != u64::MAX
+            && !(self.stuck.prints() && self.scheduler.machines.iter().any(|m| m.tick() % 2 == 1))
     }
 
     /// The first timer of a machine that is stuck without a permit: while all
@@ -412,14 +368,14 @@ impl<'a> Watch<'a> {
             } else {
                 PAUSE_MOST
             };
-            let most = most.min((self.stuck_limit / 4).max(PAUSE_LEAST));
+            let most = most.min(self.stuck.longest_pause().max(PAUSE_LEAST));
             self.pause = (self.pause * 2).min(most);
         }
     }
 
     fn look_at(&mut self, machine: &Arc<Machine>, now: u64) -> Finding {
         let tick = machine.tick();
-        let is_asked = self.prints_stuck() || matters_whether_busy(machine);
+        let is_asked = self.stuck.prints() || matters_whether_busy(machine);
         let cpu = if tick % 2 == 1 && is_asked {
             cpu_time(machine)
         } else {
@@ -441,17 +397,9 @@ impl<'a> Watch<'a> {
             *seen = Seen {
                 tick,
                 since: now,
-                reported: 0,
-                cpu_since: cpu,
-                told: None,
                 ..*seen
             };
-            if before.told == Some(true) {
-                self.tell(Note::Over {
-                    machine: machine.number,
-                    after: Duration::from_nanos(now - before.since),
-                });
-            }
+            self.stuck.saw_move(self.scheduler, machine, now, cpu);
             return Finding::Moves;
         }
         let stuck = now - before.since;
@@ -467,26 +415,8 @@ impl<'a> Watch<'a> {
         if machine.timers.earliest() <= now {
             find_work::run_timers_of(machine, now);
         }
-        if stuck >= self.stuck_limit && before.told.is_none() && !machine.is_in_blocking_call() {
-            let print = may_print(&mut self.printed, now);
-            seen.told = Some(print);
-            let used = cpu.zip(before.cpu_since);
-            let used = used.map(|(cpu, since)| Duration::from_nanos(cpu.saturating_sub(since)));
-            if print {
-                let hidden = mem::take(&mut self.hidden);
-                self.tell_stuck(machine, tick, stuck, used, Some(hidden));
-            } else {
-                self.hidden += 1;
-            }
-        }
-        let seen = &mut self.seen[machine.number];
-        if stuck >= REPORT_AFTER && stuck >= 2 * before.reported {
-            seen.reported = stuck;
-            if trace::is_stuck_wanted() && !machine.is_in_blocking_call() {
-                self.tell_stuck(machine, tick, stuck, None, None);
-            }
-        }
         let scheduler = self.scheduler;
+        self.stuck.saw_stuck(scheduler, machine, tick, stuck, cpu);
         let looked = now - before.at;
         let stands_still = cpu
             .zip(before.cpu)
@@ -630,53 +560,6 @@ impl<'a> Watch<'a> {
         let work = scheduler.has_work_for_any();
         scheduler.answer(scheduler.processors.place_retaken(work));
     }
-
-    /// To be printed, with how many were not, or for subscribers.
-    #[cold]
-    fn tell_stuck(
-        &mut self,
-        machine: &Arc<Machine>,
-        tick: u64,
-        stuck: u64,
-        used: Option<Duration>,
-        printed: Option<u64>,
-    ) {
-        // ORDER: Relaxed: the tick says whether it runs still, or this is
-        // another's.
-        let running = machine.running.load(Relaxed);
-        if machine.tick() != tick {
-            return;
-        }
-        self.tell(Note::Stuck(Sighting {
-            machine: machine.clone(),
-            tick,
-            running,
-            stuck: Duration::from_nanos(stuck),
-            used,
-            print: printed.is_some(),
-            hidden: printed.unwrap_or(0),
-        }));
-    }
-
-    #[cold]
-    fn tell(&mut self, note: Note) {
-        if self.reporter.is_none() {
-            // No thread, no line: the next one may be luckier.
-            self.reporter = Reporter::start(self.scheduler.downgrade()).ok();
-        }
-        if let Some(reporter) = &self.reporter {
-            reporter.tell(note);
-        }
-    }
-}
-
-/// Whether one more line fits into the second that began at `printed.0`.
-fn may_print(printed: &mut (u64, u32), now: u64) -> bool {
-    if now - printed.0 >= 1_000_000_000 {
-        *printed = (now, 0);
-    }
-    printed.1 += 1;
-    printed.1 <= PRINTED_MOST
 }
 
 /// Whom a busy machine's permit is taken for.
