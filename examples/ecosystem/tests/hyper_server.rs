@@ -83,7 +83,7 @@ fn a_service_may_block() {
 #[test]
 fn a_slow_head_ends_the_connection() {
     with_deadline(|| {
-        let server = start(&["--header-timeout", "300"]);
+        let server = start(&["--header-timeout", "3000"]);
         let mut slow = server.connect();
         slow.write_all(b"GET / HTTP/1.1\r\nhost: ")
             .expect("it reads");
