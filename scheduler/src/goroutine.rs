@@ -27,6 +27,7 @@ use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use std::task::{Poll, Waker};
 use std::thread;
 
 /// What a goroutine left behind by a panic, `goexit` or shutdown.
@@ -399,6 +400,7 @@ where
     let header = NonNull::from(Box::leak(whole)).cast::<Header>();
     let join = Join {
         goroutine: Goroutine(Kind::Header(header)),
+        waker: None,
         result: PhantomData,
     };
     (Runnable(header), join)
@@ -698,8 +700,13 @@ pub(crate) unsafe fn give_up(header: NonNull<Header>, payload: Payload) {
 }
 
 /// The right to a goroutine's result.
+///
+/// Invariants
+/// 1. `waker` is what has begun to join: a future's waker. It is the end's
+///    until the joiner has given up.
 pub struct Join<T> {
     goroutine: Goroutine,
+    waker: Option<Parker>,
     result: PhantomData<T>,
 }
 
@@ -727,7 +734,8 @@ impl<T> Join<T> {
     /// # Blocking
     /// Never.
     pub fn watch(&self, at_end: Box<dyn FnOnce() + Send>) {
-        if let Err(at_end) = self.header().join.watch(at_end) {
+        let joiner = self.waker.map_or(0, Parker::to_bits);
+        if let Err(at_end) = self.header().join.watch(at_end, joiner) {
             at_end();
         }
     }
@@ -740,14 +748,66 @@ impl<T> Join<T> {
     /// # Errors
     /// The payload of its panic; [`Goexit`], [`Shutdown`].
     #[inline(always)]
-    pub fn join(self) -> thread::Result<T> {
+    pub fn join(mut self) -> thread::Result<T> {
+        if self.waker.is_some() {
+            self.give_up_waker();
+        }
         park::wait_for_end(self.header());
         self.take()
     }
 
+    /// The result, if it is there; else `waker` is woken when it is.
+    ///
+    /// # Blocking
+    /// Never.
+    ///
+    /// # Panics
+    /// When it has given the result before.
+    pub fn poll(&mut self, waker: &Waker) -> Poll<thread::Result<T>> {
+        if self.is_finished() {
+            return Poll::Ready(self.take_polled());
+        }
+        let boxed = match self.give_up_waker() {
+            Some(mut boxed) => {
+                (*boxed).clone_from(waker);
+                boxed
+            }
+            None => Box::new(waker.clone()),
+        };
+        let parker = Parker::of_waker(boxed);
+        if self.header().begin_join(parker) {
+            self.waker = Some(parker);
+            return Poll::Pending;
+        }
+        // SAFETY: 1. made above, and refused.
+        drop(unsafe { parker.into_waker() });
+        Poll::Ready(self.take_polled())
+    }
+
+    /// Whoever was polled last is not woken any more. Its waker, unless the
+    /// end has it.
+    #[cold]
+    fn give_up_waker(&mut self) -> Option<Box<Waker>> {
+        let parker = self.waker.take()?;
+        let is_ours = self.header().give_up_join(parker);
+        // SAFETY: 1. made by `poll`, given up by the word, and named by
+        // `waker` alone, which is empty now.
+        is_ours.then(|| unsafe { parker.into_waker() })
+    }
+
+    fn take_polled(&mut self) -> thread::Result<T> {
+        // The end woke it, or will.
+        self.give_up_waker();
+        match self.take_once() {
+            Some(result) => result,
+            None => panic!("a join handle was polled after it was ready"),
+        }
+    }
+
     /// As `join`, for whoever must not leave before the end, shutdown or not:
     /// what the goroutine borrows is theirs.
-    pub fn join_firmly(self) -> thread::Result<T> {
+    pub fn join_firmly(mut self) -> thread::Result<T> {
+        self.give_up_waker();
         park::wait_for_end_firmly(self.header());
         self.take()
     }
@@ -756,21 +816,31 @@ impl<T> Join<T> {
         self.goroutine.header().expect("a join has a goroutine")
     }
 
-    fn take(self) -> thread::Result<T> {
+    fn take(mut self) -> thread::Result<T> {
+        match self.take_once() {
+            Some(result) => result,
+            None => panic!("a join handle was polled until it was ready, and then joined"),
+        }
+    }
+
+    /// After the end: the result, unless it was taken before.
+    #[inline]
+    fn take_once(&mut self) -> Option<thread::Result<T>> {
         let mut result: Option<thread::Result<T>> = None;
         let take_result = self.header().parts.take_result;
         let header = NonNull::from(self.header());
         // SAFETY: it has ended, nobody else joins, and `result` is the room.
         unsafe { take_result(header, (&raw mut result).cast()) };
-        match result {
-            Some(result) => result,
-            None => crate::fatal::fatal!("a result was taken twice"),
-        }
+        result
     }
 }
 
 impl<T> Drop for Join<T> {
     fn drop(&mut self) {
+        if self.waker.is_some() {
+            let waker = self.give_up_waker();
+            quietly(|| drop(waker));
+        }
         let header = self.header();
         if !header.join.detach() {
             let ptr = NonNull::from(header);

@@ -18,8 +18,8 @@ const NOBODY: usize = 0;
 const ENDED: usize = 2;
 const DETACHED: usize = 4;
 
-/// What stands beside a watcher's address, which is a multiple of 8. A
-/// joiner's word has none of the last two bits of these.
+/// What stands beside a watcher's address, which is a multiple of 8. In a
+/// joiner's word, which is a `Parker`'s, these bits are 0, 1 or 5.
 const KIND: usize = 7;
 const WATCHED: usize = 2;
 /// The watcher says who waits.
@@ -34,7 +34,9 @@ pub(crate) type AtEnd = Box<dyn FnOnce() + Send>;
 /// Invariants
 /// 1. The handle's owner alone begins, gives up, detaches and watches; its
 ///    only rival is the end, which comes once.
-/// 2. What the end finds it owns: `at_end`, and the duty to wake a joiner.
+/// 2. What the end finds it owns: `at_end`, and the duty to wake a joiner. A
+///    joiner may be a waker, which is then the end's, and by giving up the
+///    owner's again.
 /// 3. A watcher is freed with the word, not at the end: the owner may be
 ///    about to write into it.
 pub(crate) struct JoinWord(AtomicUsize);
@@ -116,17 +118,19 @@ impl JoinWord {
     }
 
     /// Calls `at_end` when the goroutine ends, on its stack; it comes back if
-    /// that has happened. Once, and before `begin` and `detach`.
-    pub(crate) fn watch(&self, at_end: AtEnd) -> Result<(), AtEnd> {
+    /// that has happened. Once, and before `detach`; `joiner` is who has
+    /// begun, or 0, and waits on.
+    pub(crate) fn watch(&self, at_end: AtEnd, joiner: usize) -> Result<(), AtEnd> {
         let watcher = Box::new(Watcher {
             at_end: Cell::new(Some(at_end)),
-            then: AtomicUsize::new(NOBODY),
+            then: AtomicUsize::new(joiner),
         });
         let watcher = Box::into_raw(watcher);
+        let kind = if joiner == NOBODY { WATCHED } else { TOLD };
         // ORDER: Release shows the watcher to the end; Acquire pairs with it.
         let watched = self
             .0
-            .compare_exchange(NOBODY, watcher as usize | WATCHED, Release, Acquire);
+            .compare_exchange(joiner, watcher as usize | kind, Release, Acquire);
         if watched.is_ok() {
             return Ok(());
         }
@@ -174,7 +178,7 @@ impl Drop for JoinWord {
     fn drop(&mut self) {
         // ORDER: Relaxed: who drops it has it alone.
         let word = self.0.load(Relaxed);
-        if word >= LEAST_ADDRESS && word & KIND & !1 != 0 {
+        if word >= LEAST_ADDRESS && matches!(word & KIND, WATCHED | TOLD | WATCHED_TO_THE_END) {
             // SAFETY: made by `watch`, and nobody else is left.
             drop(unsafe { Box::from_raw((word & !KIND) as *mut Watcher) });
         }
@@ -192,7 +196,7 @@ mod models {
     use super::{JoinWord, Then};
     use crate::shim::{AtomicUsize, Relaxed, model};
     use loom::sync::Arc;
-    use loom::thread::spawn;
+    use loom::thread::{JoinHandle, spawn};
 
     const JOINER: usize = 0x1_0000;
 
@@ -202,24 +206,8 @@ mod models {
     fn the_end_and_the_owner_agree() {
         for then in 0..3 {
             model(move || {
-                let shared = Arc::new((JoinWord::new(), AtomicUsize::new(0)));
-                let end = spawn({
-                    let shared = shared.clone();
-                    move || {
-                        let (at_end, then) = shared.0.end();
-                        if let Some(at_end) = at_end {
-                            at_end();
-                        }
-                        then
-                    }
-                });
-                let calls = shared.clone();
-                let at_end = Box::new(move || {
-                    calls.1.fetch_add(1, Relaxed);
-                });
-                if let Err(at_end) = shared.0.watch(at_end) {
-                    at_end();
-                }
+                let (shared, end) = against_the_end();
+                watch(&shared, 0);
                 let is_first = match then {
                     0 => shared.0.begin(JOINER),
                     1 => shared.0.detach(),
@@ -235,6 +223,81 @@ mod models {
                 }
                 assert!(shared.0.has_ended());
             });
+        }
+    }
+
+    /// A future: polled with one waker, then with another, watched in
+    /// between or not at all, and perhaps dropped. The end wakes the last
+    /// waker, and no other; of each waker one of the two is the owner.
+    #[test]
+    fn the_end_and_a_future_agree() {
+        const WAKERS: [usize; 2] = [0x1_0005, 0x2_0005];
+        for (is_watched, is_dropped) in [(true, true), (true, false), (false, true), (false, false)]
+        {
+            model(move || {
+                let (shared, end) = against_the_end();
+                let mut owned = None;
+                let mut is_over = false;
+                let mut has_watched = false;
+                for waker in WAKERS {
+                    is_over = owned.take().is_some_and(|old| !shared.0.give_up(old))
+                        || !shared.0.begin(waker);
+                    if is_over {
+                        break;
+                    }
+                    owned = Some(waker);
+                    if is_watched && waker == WAKERS[0] {
+                        watch(&shared, waker);
+                        has_watched = true;
+                    }
+                }
+                let mut is_detached = false;
+                if is_dropped && !is_over {
+                    is_over = !shared.0.give_up(WAKERS[1]);
+                    is_detached = !is_over && shared.0.detach();
+                    owned = None;
+                }
+                let ended = end.join().unwrap();
+                if is_detached {
+                    assert_eq!(ended, Then::Drop);
+                } else if let Some(waker) = owned {
+                    assert_eq!(ended, Then::Wake(waker));
+                } else {
+                    assert!(is_over || is_dropped);
+                    assert_ne!(ended, Then::Drop);
+                }
+                let calls = usize::from(has_watched);
+                assert_eq!(shared.1.load(Relaxed), calls, "at_end runs once");
+                assert!(shared.0.has_ended());
+            });
+        }
+    }
+
+    type Shared = Arc<(JoinWord, AtomicUsize)>;
+
+    /// A word, how often `at_end` ran, and the end beside them.
+    fn against_the_end() -> (Shared, JoinHandle<Then>) {
+        let shared = Arc::new((JoinWord::new(), AtomicUsize::new(0)));
+        let end = spawn({
+            let shared = shared.clone();
+            move || {
+                let (at_end, then) = shared.0.end();
+                if let Some(at_end) = at_end {
+                    at_end();
+                }
+                then
+            }
+        });
+        (shared, end)
+    }
+
+    fn watch(shared: &Shared, joiner: usize) {
+        let calls = shared.clone();
+        let at_end = Box::new(move || {
+            calls.1.fetch_add(1, Relaxed);
+        });
+        if let Err(at_end) = shared.0.watch(at_end, joiner) {
+            at_end();
         }
     }
 }

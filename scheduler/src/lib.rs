@@ -22,7 +22,7 @@
 //! | `table` | machines by number, and who may have something to take |
 //! | `machine`, `schedule`, `find_work` | an OS thread, its loop, its search |
 //! | `netpoll`, `descriptor`, `edges` | readiness of descriptors, and where one idle machine sleeps; waiting for one |
-//! | `park` | waiting, for goroutines and threads |
+//! | `park`, `awaited` | waiting, for goroutines and threads; for futures |
 //! | `later`, `starting` | goroutines that start at some time; whether one is about to |
 //! | `handoff` | calls that block; pins; deep stacks |
 //! | `monitor` | rescues what waits behind stuck machines |
@@ -74,6 +74,7 @@ macro_rules! rooms {
 }
 
 rooms! {
+    mod awaited;
     #[allow(unsafe_code)]
     mod capture;
     pub mod clock;
@@ -133,6 +134,7 @@ rooms! {
 
 #[cfg(not(raddle_model))]
 mod surface {
+    pub use crate::awaited::block_on;
     pub use crate::deadlock::{Expecting, dump, note_main_goexit};
     pub use crate::descriptor::{Descriptor, Direction, Watch};
     pub use crate::goroutine::{

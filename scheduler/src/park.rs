@@ -16,6 +16,7 @@ use crate::clock;
 use crate::deadlock;
 use crate::goroutine::{Goroutine, GoroutineId, Header, Shutdown};
 use crate::later::Later;
+use crate::locals::quietly;
 use crate::machine::{self, Machine};
 use crate::reason::Reason;
 use crate::schedule;
@@ -24,18 +25,23 @@ use crate::state::{Hold, Woken};
 use crate::switch::Left;
 use crate::threads::Known;
 use crate::timers::Key;
+use crate::token::Token;
 use crate::trace;
 use std::cell::{Cell, OnceCell};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
+use std::task::Waker;
 use std::thread;
 use std::time::Duration;
 
-/// Whom to wake: a goroutine, or an OS thread, as one word.
+/// Whom to wake: a goroutine, an OS thread, or a future's waker, as one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parker(usize);
 
 const THREAD: usize = 1;
+/// Beside the address of a box. `THREAD` is a part of it, so that it is no
+/// goroutine's; and a join word can tell it from its own marks.
+const WAKER: usize = 5;
 
 impl Parker {
     /// The calling goroutine or thread.
@@ -45,6 +51,21 @@ impl Parker {
             Some(header) => Self(std::ptr::from_ref(header) as usize),
             None => with_thread(|identity| Self(Arc::as_ptr(identity) as usize | THREAD)),
         })
+    }
+
+    /// A future that is to be woken: its waker, which the word owns until
+    /// `unpark` or `into_waker`.
+    pub(crate) fn of_waker(waker: Box<Waker>) -> Self {
+        Self(Box::into_raw(waker) as usize | WAKER)
+    }
+
+    /// The waker of an `of_waker`.
+    ///
+    /// # Safety
+    /// 1. `of_waker` made it, and no copy of it is used after this.
+    pub(crate) unsafe fn into_waker(self) -> Box<Waker> {
+        // SAFETY: 1.
+        unsafe { Box::from_raw((self.0 & !WAKER) as *mut Waker) }
     }
 
     /// The goroutine whose header this is.
@@ -82,6 +103,11 @@ impl Parker {
                     // SAFETY: 1. `unpark` gave it to us.
                     schedule::ready(unsafe { machine::runnable(header) });
                 }
+            }
+            None if self.0 & WAKER == WAKER => {
+                // SAFETY: 1. called once.
+                let waker = unsafe { self.into_waker() };
+                quietly(|| waker.wake());
             }
             None => {
                 let identity = (self.0 & !THREAD) as *const ThreadIdentity;
@@ -464,6 +490,37 @@ fn park_until(deadline: Option<u64>) -> bool {
     cancel_timer(timer);
     header.token.clear();
     true
+}
+
+/// Waits for a token of the caller's own that is not its goroutine's.
+#[inline(always)]
+pub(crate) fn wait_for_call(token: &Token, caller: Parker, reason: Reason) {
+    let me = Parker::current();
+    if me != caller {
+        not_its_wait();
+    }
+    if me.header().is_none() {
+        if !token.take_or_wait() {
+            with_thread(|identity| identity.wait(reason, None));
+            token.clear();
+        }
+        return;
+    }
+    schedule::checkpoint();
+    if token.take_or_wait() {
+        return schedule::yield_now();
+    }
+    let mut hold = Hold::Loose;
+    while park_goroutine(reason, hold) == Woken::Doomed {
+        if !machine::may_raise() {
+            continue;
+        }
+        if token.stop_waiting() {
+            raise();
+        }
+        hold = Hold::Firm;
+    }
+    token.clear();
 }
 
 /// `Goroutine::unpark` for a goroutine.

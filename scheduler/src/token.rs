@@ -125,4 +125,39 @@ mod models {
             assert_eq!(ends.load(Relaxed), 1);
         });
     }
+
+    /// Wakers that call as often as they like, also after the last wait: each
+    /// wait is owed one unpark by one of them, or ends by itself, and no call
+    /// that comes later is taken for it.
+    #[test]
+    fn a_late_call_owes_nothing() {
+        model(|| {
+            let shared = Arc::new((Token::new(), AtomicUsize::new(0)));
+            let wakers = [(); 2].map(|()| {
+                let shared = shared.clone();
+                spawn(move || {
+                    if shared.0.leave() {
+                        shared.1.fetch_add(1, Relaxed);
+                    }
+                })
+            });
+            let mut waited = 0;
+            let mut taken = 0;
+            for _ in 0..2 {
+                if shared.0.take_or_wait() {
+                    taken += 1;
+                } else if !shared.0.stop_waiting() {
+                    // An unpark is on its way.
+                    waited += 1;
+                    shared.0.clear();
+                }
+            }
+            for waker in wakers {
+                waker.join().unwrap();
+            }
+            assert_eq!(shared.1.load(Relaxed), waited);
+            assert!(waited + taken <= 2);
+            assert!(!shared.0.leave(), "nobody waits");
+        });
+    }
 }
