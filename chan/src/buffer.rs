@@ -45,6 +45,16 @@ impl<T> Buffer<T> {
         }
     }
 
+    /// Behind the first `place`, all of which came in so.
+    #[cfg(any(test, feature = "futures"))]
+    pub(crate) fn insert(&mut self, place: usize, message: T) {
+        match self {
+            Self::Ring(ring) => ring.insert(place, message),
+            // A block may hold more than others; this one holds the first.
+            Self::Blocks(blocks) => blocks.first.insert(place, message),
+        }
+    }
+
     #[inline]
     pub(crate) fn pop(&mut self) -> Option<T> {
         match self {
@@ -110,7 +120,8 @@ mod tests {
     use super::{BLOCK, Buffer};
     use std::collections::VecDeque;
 
-    /// Random pushes and pops of both kinds against std's queue.
+    /// Random pushes, also to the front, and pops of both kinds against std's
+    /// queue.
     #[test]
     fn keeps_order_and_count() {
         for capacity in [1, 256, 257, usize::MAX] {
@@ -126,6 +137,9 @@ mod tests {
                 if x % 16 < if up { 11 } else { 5 } {
                     buffer.push(n);
                     model.push_back(n);
+                } else if x.is_multiple_of(7) {
+                    buffer.insert(0, n);
+                    model.push_front(n);
                 } else {
                     assert_eq!(buffer.pop(), model.pop_front());
                 }

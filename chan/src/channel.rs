@@ -4,6 +4,8 @@ use crate::buffer::Buffer;
 use crate::lock::{CAN_RECV, CAN_SEND, Key, Word};
 use crate::waiter::{Deal, Node, Queue, Wakes};
 use std::cell::UnsafeCell;
+#[cfg(feature = "futures")]
+use std::collections::VecDeque;
 use std::ptr::NonNull;
 
 /// Which end of a channel somebody stands at.
@@ -31,6 +33,9 @@ pub(crate) const NO_RECEIVERS: u8 = 4;
 ///    buffer in order, whoever takes them; and while room is kept nobody
 ///    passes a message from hand to hand by it.
 /// 4. Whoever ended a wait under the lock pays the unpark after it.
+/// 5. *Returned*: a message that was handed to a future, which was dropped, is
+///    put back before all others, beyond the capacity too. `returned` has the
+///    stamps of such messages, which are the first of the buffer, in order.
 pub(crate) struct Channel<T> {
     word: Word,
     /// As the program asked; without a limit the greatest number.
@@ -53,7 +58,24 @@ struct State<T> {
     recv_watch: Queue,
     kept_messages: usize,
     kept_room: usize,
+    #[cfg(feature = "futures")]
+    returned: VecDeque<u32>,
+    /// The stamp of the next message that is handed to a future.
+    #[cfg(feature = "futures")]
+    next_stamp: u32,
     closed: u8,
+}
+
+impl<T> State<T> {
+    /// The oldest message.
+    #[inline]
+    fn pop(&mut self) -> Option<T> {
+        #[cfg(feature = "futures")]
+        if !self.returned.is_empty() {
+            self.returned.pop_front();
+        }
+        self.buffer.pop()
+    }
 }
 
 /// The outcome of a try.
@@ -85,6 +107,10 @@ impl<T> Channel<T> {
                 recv_watch: Queue::new(),
                 kept_messages: 0,
                 kept_room: 0,
+                #[cfg(feature = "futures")]
+                returned: VecDeque::new(),
+                #[cfg(feature = "futures")]
+                next_stamp: 0,
                 closed: 0,
             }),
         }
@@ -137,6 +163,8 @@ impl<T> Channel<T> {
         state.receivers.claim_all(Deal::Closed, &mut wakes);
         let messages = (state.closed & NO_RECEIVERS != 0).then(|| {
             state.kept_messages = 0;
+            #[cfg(feature = "futures")]
+            state.returned.clear();
             std::mem::replace(&mut state.buffer, Buffer::new(0))
         });
         guard.tell_watchers(&mut wakes);
@@ -258,6 +286,7 @@ impl<'a, T> Guard<'a, T> {
                 let message = self.in_turn(unsafe { from.read() });
                 // SAFETY: 1. claimed just now, at a channel of T, and it takes.
                 let deal = unsafe { receiver.give(message) };
+                self.stamp(receiver);
                 wakes.push(receiver, deal);
                 return Step::Done;
             }
@@ -266,10 +295,7 @@ impl<'a, T> Guard<'a, T> {
             }
             // SAFETY: 1.
             let message = unsafe { from.read() };
-            let state = self.state_mut();
-            state.buffer.push(message);
-            state.kept_messages += 1;
-            wakes.push(receiver, Deal::Promise);
+            self.promise(receiver, message, wakes);
             return Step::Done;
         }
         if self.has_room() {
@@ -292,7 +318,7 @@ impl<'a, T> Guard<'a, T> {
     #[inline]
     pub(crate) unsafe fn try_take(&mut self, to: NonNull<T>, wakes: &mut Wakes) -> Step {
         if self.available() > 0
-            && let Some(message) = self.state_mut().buffer.pop()
+            && let Some(message) = self.state_mut().pop()
         {
             // SAFETY: 1.
             unsafe { to.write(message) };
@@ -319,6 +345,52 @@ impl<'a, T> Guard<'a, T> {
             return Step::Closed;
         }
         Step::Wait
+    }
+
+    /// Keeps this message, too, for a selection.
+    pub(crate) fn keep_new(&mut self, message: T) {
+        let state = self.state_mut();
+        state.buffer.push(message);
+        state.kept_messages += 1;
+    }
+
+    /// Keeps this message for a receiver that has been claimed and takes it
+    /// later, in a rendezvous too.
+    pub(crate) fn promise(&mut self, receiver: &Node, message: T, wakes: &mut Wakes) {
+        self.keep_new(message);
+        wakes.push(receiver, Deal::Promise);
+    }
+
+    /// Of a receiver that is polled, and has been claimed: in what order it
+    /// was served among its like.
+    #[inline]
+    pub(crate) fn stamp(&mut self, receiver: &Node) {
+        #[cfg(feature = "futures")]
+        if receiver.is_polled() {
+            receiver.set_stamp(self.next_stamp());
+        }
+        #[cfg(not(feature = "futures"))]
+        let _ = receiver;
+    }
+
+    #[cfg(feature = "futures")]
+    #[cold]
+    pub(crate) fn next_stamp(&mut self) -> u32 {
+        let state = self.state_mut();
+        state.next_stamp = state.next_stamp.wrapping_add(1);
+        state.next_stamp
+    }
+
+    /// A message that was handed over, and not taken, is the first again; of
+    /// several the one that was handed over first.
+    #[cfg(feature = "futures")]
+    pub(crate) fn put_back(&mut self, message: T, stamp: u32, wakes: &mut Wakes) {
+        let state = self.state_mut();
+        let is_before = |other: &u32| other.wrapping_sub(stamp).cast_signed() < 0;
+        let place = state.returned.partition_point(is_before);
+        state.returned.insert(place, stamp);
+        state.buffer.insert(place, message);
+        self.settle_all(wakes);
     }
 
     #[inline]
@@ -354,9 +426,9 @@ impl<'a, T> Guard<'a, T> {
         if self.state().kept_messages == 0 {
             return message;
         }
-        let buffer = &mut self.state_mut().buffer;
-        buffer.push(message);
-        buffer.pop().expect("one was pushed just now")
+        let state = self.state_mut();
+        state.buffer.push(message);
+        state.pop().expect("one was pushed just now")
     }
 
     /// Gives messages to those who wait for one, and room to those who wait
@@ -373,10 +445,11 @@ impl<'a, T> Guard<'a, T> {
                     wakes.push(receiver, Deal::Promise);
                     continue;
                 }
-                let message = self.state_mut().buffer.pop();
+                let message = self.state_mut().pop();
                 let message = message.expect("one is available");
                 // SAFETY: 1. claimed just now, at a channel of T, and it takes.
                 let deal = unsafe { receiver.give(message) };
+                self.stamp(receiver);
                 wakes.push(receiver, deal);
             } else if self.has_room()
                 && !self.is_closed()
@@ -432,7 +505,7 @@ impl<'a, T> Guard<'a, T> {
     pub(crate) fn take_kept(&mut self, wakes: &mut Wakes) -> Option<T> {
         let state = self.state_mut();
         state.kept_messages -= 1;
-        let message = state.buffer.pop();
+        let message = state.pop();
         self.settle_all(wakes);
         message
     }

@@ -1,10 +1,14 @@
 //! Channels that time fills: `after`, `at`, `tick`.
 
 use crate::channel::Side;
+#[cfg(feature = "futures")]
+use crate::futures::Timed;
 use crate::lock::Key;
 use crate::part::{BY_ITSELF, Enlisted, Goal, NEVER, Part, Seen, has_come};
 use crate::shim::{AcqRel, Acquire, AtomicU64, Reason, Wait, checkpoint, clock};
 use crate::waiter::{Deal, Node, Room, Wakes};
+#[cfg(feature = "futures")]
+use std::task::{Poll, Waker};
 use std::time::{Duration, Instant};
 
 /// There are no queues: who waits sets a timer of its own.
@@ -66,6 +70,16 @@ impl Clock {
     /// The message that `take` took.
     pub(crate) fn message(&self, due: u64) -> Instant {
         self.first + Duration::from_nanos(due - self.first_ns)
+    }
+
+    /// As `recv`, for a future.
+    #[cfg(feature = "futures")]
+    pub(crate) fn poll(&self, timed: &mut Timed, waker: &Waker) -> Poll<Instant> {
+        if let Some(due) = self.take() {
+            return Poll::Ready(self.message(due));
+        }
+        timed.wake_at(self.next(), waker);
+        Poll::Pending
     }
 
     /// Waits for a message, until `deadline` at most.

@@ -1,13 +1,21 @@
 //! A clock that can be set anew: what timers and tickers are made of.
 
 use crate::channel::Side;
+#[cfg(all(feature = "futures", not(raddle_model)))]
+use crate::futures::Timed;
 use crate::lock::Key;
 use crate::part::{BY_ITSELF, Enlisted, Goal, NEVER, Part, Seen, has_come};
+#[cfg(all(feature = "futures", not(raddle_model)))]
+use crate::polled::Polled;
 use crate::shim::{
     Acquire, AtomicU64, Mutex, MutexGuard, Reason, Relaxed, Release, Wait, checkpoint, clock,
 };
 use crate::waiter::{Deal, Node, Queue, Room, Wakes};
 use std::ptr;
+#[cfg(all(feature = "futures", not(raddle_model)))]
+use std::sync::Arc;
+#[cfg(all(feature = "futures", not(raddle_model)))]
+use std::task::{Poll, Waker};
 
 /// Receivers set a timer of their own, as with a `Clock`. They stand in a
 /// queue too, for whoever sets the dial to an earlier time.
@@ -141,6 +149,44 @@ impl Dial {
             // By time, by a setting, or in vain: looked at above.
             let _outcome = wait.park(Reason::ChanReceive, (until != NEVER).then_some(until));
         }
+    }
+
+    /// As `recv`, for a future.
+    #[cfg(all(feature = "futures", not(raddle_model)))]
+    pub(crate) fn poll(&self, timed: &mut Timed, waker: &Waker) -> Poll<u64> {
+        loop {
+            let old = self.leave_polled(timed);
+            // Not under the lock, as all of others' code.
+            let polled = Polled::again(old, waker.clone());
+            let mut inner = self.lock();
+            if let Some(due) = self.take_held(&inner) {
+                return Poll::Ready(due);
+            }
+            polled.prepare(ptr::null_mut());
+            // SAFETY: 1. on the heap, by the count that `prepare` made.
+            unsafe { inner.waiting.push(polled.node()) };
+            drop(inner);
+            timed.queued = Some(polled);
+            let next = self.next();
+            if !has_come(next) {
+                timed.wake_at(next, waker);
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// A future waits no more; what it waited with.
+    #[cfg(all(feature = "futures", not(raddle_model)))]
+    pub(crate) fn leave_polled(&self, timed: &mut Timed) -> Option<Arc<Polled>> {
+        let polled = timed.queued.take()?;
+        let mut inner = self.lock();
+        if polled.node().is_in() {
+            inner.waiting.remove(polled.node());
+            drop(inner);
+            // SAFETY: 1. taken out just now.
+            drop(unsafe { polled.take_count() });
+        }
+        Some(polled)
     }
 
     fn leave(&self, node: &Node) {

@@ -18,8 +18,8 @@
 //! ```
 //!
 //! ```text
-//! go_chan selected in_context → sender receiver iter → ends → clocks dial shared select → complete → part meeting
-//!   → waiting → channel → lock buffer waiter → shim
+//! go_chan selected in_context futures → sender receiver iter → ends → clocks dial shared select → complete
+//!   → polling → part meeting → waiting → polled → channel → lock buffer waiter → shim
 //! ```
 //!
 //! | room | job |
@@ -30,6 +30,10 @@
 //! | `selected` | `Select`, `SelectedOperation` |
 //! | `select_macro`, `select_handle` | `select!`: syntax; what may stand for a handle |
 //! | `in_context` | operations that end with a context |
+//! | `futures` | operations that are futures; the feature `futures`, as the next three |
+//! | `polling` | one send or receive that is polled |
+//! | `polled` | its waiter |
+//! | `alarm` | wakes those that wait for a time |
 //! | `clocks`, `dial` | channels that time fills; one that can be set anew |
 //! | `select` | many cases, one winner |
 //! | `part` | a channel as a selection sees it |
@@ -58,6 +62,12 @@ mod lock;
 mod meeting;
 #[allow(unsafe_code)]
 mod part;
+#[cfg(feature = "futures")]
+#[allow(unsafe_code)]
+mod polled;
+#[cfg(feature = "futures")]
+#[allow(unsafe_code)]
+mod polling;
 #[allow(unsafe_code)]
 mod select;
 #[allow(unsafe_code)]
@@ -71,6 +81,8 @@ mod waiting;
 
 #[cfg(all(test, raddle_model))]
 mod models;
+#[cfg(all(test, raddle_model, feature = "futures"))]
+mod models_polled;
 
 macro_rules! rooms {
     ($($(#[$attribute:meta])* mod $name:ident;)*) => {
@@ -79,10 +91,14 @@ macro_rules! rooms {
 }
 
 rooms! {
+    #[cfg(feature = "futures")]
+    mod alarm;
     #[allow(unsafe_code)]
     mod clocks;
     mod ends;
     mod error;
+    #[cfg(feature = "futures")]
+    mod futures;
     mod go_chan;
     mod in_context;
     mod iter;
@@ -104,6 +120,8 @@ mod surface {
         ReadyTimeoutError, RecvError, RecvTimeoutError, SelectTimeoutError, SendError,
         SendTimeoutError, TryReadyError, TryRecvError, TrySelectError, TrySendError,
     };
+    #[cfg(feature = "futures")]
+    pub use crate::futures::{RecvFuture, RecvStream, SendFuture};
     pub use crate::go_chan::Chan;
     pub use crate::in_context::{RecvCtxError, SendCtxError};
     pub use crate::iter::{IntoIter, Iter, TryIter};

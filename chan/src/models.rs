@@ -11,7 +11,7 @@ use raddle_scheduler::model::loom::thread::JoinHandle;
 use raddle_scheduler::model::{Arc, model, spawn};
 
 /// Runs `f` in a thread of its own, on what it shares with the others.
-fn beside<S, R>(shared: &Arc<S>, f: impl FnOnce(&S) -> R + 'static) -> JoinHandle<R>
+pub(crate) fn beside<S, R>(shared: &Arc<S>, f: impl FnOnce(&S) -> R + 'static) -> JoinHandle<R>
 where
     S: 'static,
     R: 'static,
@@ -21,11 +21,11 @@ where
 }
 
 /// A deadline, which in a model may pass at any moment.
-fn some_time() -> u64 {
+pub(crate) fn some_time() -> u64 {
     clock::now() + 1
 }
 
-fn send(channel: &Channel<u32>, message: u32) -> Result<(), u32> {
+pub(crate) fn send(channel: &Channel<u32>, message: u32) -> Result<(), u32> {
     let waiting = Waiting::to_send(channel, message);
     match waiting.run() {
         Progress::Done => Ok(()),
@@ -33,7 +33,7 @@ fn send(channel: &Channel<u32>, message: u32) -> Result<(), u32> {
     }
 }
 
-fn send_in_time(channel: &Channel<u32>, message: u32) -> Result<(), u32> {
+pub(crate) fn send_in_time(channel: &Channel<u32>, message: u32) -> Result<(), u32> {
     let waiting = Waiting::to_send(channel, message);
     match waiting.run_until(some_time()) {
         Progress::Done => Ok(()),
@@ -41,25 +41,25 @@ fn send_in_time(channel: &Channel<u32>, message: u32) -> Result<(), u32> {
     }
 }
 
-fn recv(channel: &Channel<u32>) -> Option<u32> {
+pub(crate) fn recv(channel: &Channel<u32>) -> Option<u32> {
     let waiting = Waiting::to_recv(channel);
     (waiting.run() == Progress::Done).then(|| waiting.into_message())
 }
 
-fn recv_in_time(channel: &Channel<u32>) -> Option<u32> {
+pub(crate) fn recv_in_time(channel: &Channel<u32>) -> Option<u32> {
     let waiting = Waiting::to_recv(channel);
     (waiting.run_until(some_time()) == Progress::Done).then(|| waiting.into_message())
 }
 
-fn try_recv(channel: &Channel<u32>) -> Option<u32> {
+pub(crate) fn try_recv(channel: &Channel<u32>) -> Option<u32> {
     let waiting = Waiting::to_recv(channel);
     (waiting.try_now() == Progress::Done).then(|| waiting.into_message())
 }
 
-type Cases<'a> = [(&'a Channel<u32>, Side)];
+pub(crate) type Cases<'a> = [(&'a Channel<u32>, Side)];
 
 /// Chooses one of the cases and runs `then` on it.
-fn select<R>(
+pub(crate) fn select<R>(
     cases: &Cases<'_>,
     goal: Goal,
     until: Until,
@@ -77,7 +77,7 @@ fn select<R>(
 }
 
 /// Completes a case: what was received, or nothing for a send that went.
-fn complete(cases: &Cases<'_>, won: Won<'_>, message: u32) -> Result<Option<u32>, ()> {
+pub(crate) fn complete(cases: &Cases<'_>, won: Won<'_>, message: u32) -> Result<Option<u32>, ()> {
     let (channel, side) = cases[won.index];
     match side {
         Side::Send => channel

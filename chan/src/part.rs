@@ -169,27 +169,52 @@ impl<T> Guard<'_, T> {
         if let Some(node) = partner {
             // SAFETY: claimed and not unparked yet.
             let partner = unsafe { node.as_ref() };
-            let has_place = match side {
-                Side::Send => partner.takes_now(),
-                Side::Recv => partner.slot::<T>().is_some(),
+            let place = match side {
+                Side::Send => None,
+                Side::Recv => partner.slot::<T>(),
             };
-            if has_place {
+            if let Some(from) = place
+                && partner.is_polled()
+            {
+                // A future may go before the selection is completed: its
+                // message is kept as if it had been in the buffer.
+                // SAFETY: a sender's slot is full, and its node claimed.
+                let message = unsafe { from.read() };
+                self.keep_new(message);
+                wakes.push(partner, Deal::Done);
+                return Some(Deal::Promise);
+            }
+            let is_parked = !partner.is_polled();
+            if place.is_some() || side == Side::Send && is_parked && partner.takes_now() {
                 // It stays parked until the selection is completed.
                 return Some(Deal::Peer(node));
             }
+            self.stamp(partner);
             return Some(meet::<T>(node, wakes));
         }
         self.is_closed().then_some(Deal::Closed)
     }
 }
 
-/// A meeting with a selection that has been claimed.
+/// A meeting with a selection, or a receive that is polled, that has been
+/// claimed.
 fn meet<T>(partner: NonNull<Node>, wakes: &mut Wakes) -> Deal {
-    let meeting = Arc::new(Meeting::<T>::new());
-    let ours = into_deal(meeting.clone());
     // SAFETY: claimed and not unparked yet.
-    wakes.push(unsafe { partner.as_ref() }, into_deal(meeting));
+    let partner = unsafe { partner.as_ref() };
+    let meeting = Arc::new(Meeting::<T>::new(partner.is_polled()));
+    let ours = into_deal(meeting.clone());
+    wakes.push(partner, into_deal(meeting));
     ours
+}
+
+/// A meeting of a receive that is polled with a selection that sends, which
+/// has been claimed.
+#[cfg(feature = "futures")]
+pub(crate) fn meet_polled<T>(sender: NonNull<Node>, wakes: &mut Wakes) -> Arc<Meeting<T>> {
+    let meeting = Arc::new(Meeting::<T>::new(true));
+    // SAFETY: claimed and not unparked yet.
+    wakes.push(unsafe { sender.as_ref() }, into_deal(meeting.clone()));
+    meeting
 }
 
 fn into_deal<T>(meeting: Arc<Meeting<T>>) -> Deal {

@@ -1,5 +1,7 @@
 //! A goroutine or thread that waits at a channel, and queues of them.
 
+#[cfg(feature = "futures")]
+use crate::polled;
 use crate::shim::{WOKEN, Wait};
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
@@ -87,12 +89,17 @@ impl fmt::Debug for Room {
     }
 }
 
-/// A waiter at one side of one channel, on the stack of who waits.
+/// Beside the address of a `Polled`, which stands where a `Wait`'s would.
+pub(crate) const POLLED: usize = 1;
+
+/// A waiter at one side of one channel, on the stack of who waits; or, polled,
+/// on the heap (`polled.rs`).
 ///
 /// Invariants
 /// 1. While it is in a queue its owner does not leave: the owner takes it out
 ///    under the lock first. Who takes it out and settles its wait may use it
-///    up to the unpark it owes.
+///    up to the unpark it owes. One that is polled has no wait: being in is
+///    not to be settled.
 /// 2. `previous`, `next` and `is_in` are used under the lock of the channel;
 ///    `next` of a node taken out and settled by who did that.
 /// 3. `deal` is written by who settled the wait, before the unpark, and read
@@ -148,6 +155,12 @@ impl Node {
         self.deal.set(Deal::Open);
     }
 
+    /// Whether a future waits, and no goroutine or thread.
+    #[inline]
+    pub(crate) fn is_polled(&self) -> bool {
+        is_polled(self.wait.get())
+    }
+
     /// The place of a plain waiter's message; none in a selection.
     #[inline]
     pub(crate) fn slot<T>(&self) -> Option<NonNull<T>> {
@@ -192,12 +205,25 @@ impl Node {
         self.is_in.get()
     }
 
+    /// Ends its wait, by who took it out; `false`: it has ended otherwise.
+    ///
     /// # Safety
-    /// 1. The node is in a queue, or settled and not unparked yet.
+    /// 1. Under the lock in which it was in the queue.
     #[inline]
-    unsafe fn wait(&self) -> &Wait {
+    unsafe fn settle(&self) -> bool {
+        let wait = self.wait.get();
         // SAFETY: 1. its owner is still there, and its wait with it.
-        unsafe { &*self.wait.get() }
+        is_polled(wait) || unsafe { &*wait }.settle(self.outcome())
+    }
+
+    /// Whether its wait has not ended and is not `own`.
+    ///
+    /// # Safety
+    /// 1. It is in a queue, whose lock is held.
+    unsafe fn is_free(&self, own: *const Wait) -> bool {
+        let wait = self.wait.get();
+        // SAFETY: 1. its owner is still there, and its wait with it.
+        is_polled(wait) || !ptr::eq(wait, own) && !unsafe { &*wait }.is_settled()
     }
 
     /// Pays what a won settlement owes; the node may be gone afterwards.
@@ -209,14 +235,35 @@ impl Node {
         // SAFETY: 1. settled and not unparked yet, up to the next line. No
         // reference to it is held longer.
         let wait = unsafe { (*this.as_ptr()).wait.get() };
+        #[cfg(feature = "futures")]
+        if is_polled(wait) {
+            // SAFETY: 1. the claim's count goes with it.
+            return unsafe { polled::wake(wait) };
+        }
         // SAFETY: 1.
         unsafe { Wait::unpark(wait) };
+    }
+
+    /// Of one that is polled, which is no case: see `Guard::stamp`.
+    #[cfg(feature = "futures")]
+    pub(crate) fn set_stamp(&self, stamp: u32) {
+        self.case.set(stamp);
+    }
+
+    #[cfg(feature = "futures")]
+    pub(crate) fn stamp(&self) -> u32 {
+        self.case.get()
     }
 
     /// What its wait ends with when this node's case comes true.
     fn outcome(&self) -> u32 {
         WOKEN + self.case.get()
     }
+}
+
+#[inline]
+fn is_polled(wait: *const Wait) -> bool {
+    cfg!(feature = "futures") && wait.addr() & POLLED != 0
 }
 
 /// Nodes in order of their coming; used under the channel's lock alone.
@@ -299,7 +346,7 @@ impl Queue {
             let node = unsafe { self.first.as_ref() }?;
             self.remove(node);
             // SAFETY: 1. it was in the queue, and the lock is held.
-            if unsafe { node.wait() }.settle(node.outcome()) {
+            if unsafe { node.settle() } {
                 return Some(NonNull::from(node));
             }
         }
@@ -312,8 +359,7 @@ impl Queue {
         // SAFETY: invariant 1 of `Node`.
         while let Some(node) = unsafe { at.as_ref() } {
             // SAFETY: 1. it is in the queue.
-            let wait = unsafe { node.wait() };
-            if !ptr::eq(wait, own) && !wait.is_settled() {
+            if unsafe { node.is_free(own) } {
                 return true;
             }
             at = node.next.get();
