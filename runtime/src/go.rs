@@ -9,8 +9,12 @@ use std::fmt;
 use std::io;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+#[cfg(feature = "futures")]
+use std::pin::Pin;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering::AcqRel, Ordering::Relaxed};
+#[cfg(feature = "futures")]
+use std::task::{Context, Poll};
 use std::thread;
 
 /// Runs `f` in a new goroutine and gives a handle to its result;
@@ -120,6 +124,19 @@ where
 /// The right to wait for a goroutine and take its result. Dropping it
 /// detaches the goroutine.
 ///
+/// With the feature `futures` it is a future of the result for any executor.
+/// Dropped before it is ready, it detaches the goroutine as ever. Polled after
+/// it was ready, or joined then, it panics.
+///
+/// ```
+/// # #[cfg(feature = "futures")] {
+/// let sum = raddle::spawn(|| (1..=10).sum::<u32>());
+/// // Under any executor.
+/// let doubled = async { sum.await.unwrap() * 2 };
+/// # assert_eq!(raddle::block_on(doubled), 110);
+/// # }
+/// ```
+///
 /// # Blocking
 /// `join` does; the rest never blocks.
 ///
@@ -216,6 +233,22 @@ impl<T> JoinHandle<T> {
         })
     }
 }
+
+#[cfg(feature = "futures")]
+impl<T> Future for JoinHandle<T> {
+    type Output = thread::Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        if !self.join.is_finished() {
+            scheduler::poll_point();
+        }
+        self.join.poll(context.waker())
+    }
+}
+
+// Nothing of T lies in it.
+#[cfg(feature = "futures")]
+impl<T> Unpin for JoinHandle<T> {}
 
 impl<T> fmt::Debug for JoinHandle<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -32,7 +32,12 @@
 //! | `main` as a goroutine | [`#[raddle::main]`](main) | `func main` |
 //! | a test that cannot hang | [`#[raddle::test]`](macro@test) | `go test -timeout` |
 //! | a runtime of one's own | [`runtime::Builder`] | |
+//! | to wait for a future | [`block_on`] | |
+//! | a future of a handle, a send, a receive | [`JoinHandle`], [`send_async`], [`recv_async`] | |
 //! | to see who waits for what | [`observe::dump`] | `runtime.Stack` |
+//!
+//! [`send_async`]: chan::Sender::send_async
+//! [`recv_async`]: chan::Receiver::recv_async
 //!
 //! All of it works from plain OS threads too: the first use starts the
 //! default runtime, tuned by `RADDLE_MAXPROCS` and its kin (see [`runtime`]).
@@ -97,6 +102,8 @@ mod surface {
     pub use crate::start::run;
     pub use raddle_chan::{select, select_biased};
     pub use raddle_macros::{go, main, test};
+    #[cfg(feature = "futures")]
+    pub use raddle_scheduler::block_on;
     pub use raddle_scheduler::{
         Goexit, Goroutine, GoroutineId, PinGuard, Shutdown, blocking, current, goexit, park,
         park_timeout, pin, yield_now,
