@@ -341,6 +341,21 @@ fn the_last_to_sleep_is_a_machine_without_a_processor() {
     assert_reported(&output, &text);
 }
 
+/// Its waker is gone. The thread that wakes futures at their times is asleep.
+fn a_future_that_nobody_wakes_is_a_deadlock() {
+    const NAME: &str = "a_future_that_nobody_wakes_is_a_deadlock";
+    if role().is_some() {
+        raddle::run(|| {
+            let after = raddle::chan::after(Duration::from_millis(1));
+            raddle::block_on(after.recv_async()).unwrap();
+            raddle::block_on(std::future::pending::<()>());
+        });
+    }
+    let (output, text) = play(NAME, "run");
+    assert_reported(&output, &text);
+    assert!(text.contains("[park]"), "{text}");
+}
+
 bare::tests![
     the_report_names_every_goroutine_its_reason_and_its_spawn_site,
     a_deadlock_is_found_soon,
@@ -352,4 +367,5 @@ bare::tests![
     goexit_in_main_ends_in_a_deadlock,
     threads_parked_in_raddle_are_asleep_with_the_goroutines,
     the_last_to_sleep_is_a_machine_without_a_processor,
+    a_future_that_nobody_wakes_is_a_deadlock,
 ];

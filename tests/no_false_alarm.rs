@@ -3,6 +3,8 @@
 
 mod bare;
 mod common;
+#[path = "common/wakers.rs"]
+mod wakers;
 
 use common::{MODES, Mode, Random, builder, child, factor, is_child, seed, stderr, stdout};
 use raddle::runtime::Runtime;
@@ -11,6 +13,7 @@ use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Arc, Mutex};
 use std::thread;
 use std::time::Duration;
+use wakers::{Event, poll_once};
 
 const A_WHILE: Duration = Duration::from_millis(300);
 const SEED: &str = "RADDLE_STRESS_SEED";
@@ -267,6 +270,37 @@ fn a_token_goes_round_between_runtimes_and_threads() {
     });
 }
 
+/// A future whose waker a thread outside has, which sleeps as an executor's
+/// does: in a wait of its own, that raddle knows nothing of.
+fn an_executor_outside_will_wake() {
+    goes_on("an_executor_outside_will_wake", |runtime| {
+        let event = Event::default();
+        let happens = event.clone();
+        let executor = thread::spawn(move || {
+            thread::park_timeout(A_WHILE);
+            happens.happen();
+            // And one that awaits a channel of ours, in that wait.
+            let (sender, receiver) = raddle::chan::bounded(0);
+            let mut receive = receiver.recv_async();
+            assert!(poll_once(&mut receive).is_pending());
+            raddle::go!(move || sender.send(1));
+            thread::park_timeout(A_WHILE);
+            assert!(poll_once(&mut receive).is_ready());
+        });
+        runtime.run(|| raddle::block_on(event));
+        executor.join().unwrap();
+    });
+}
+
+/// Who awaits a time of ours does so on another's thread, or in a goroutine.
+fn a_time_is_awaited() {
+    goes_on("a_time_is_awaited", |runtime| {
+        let after = raddle::chan::after(A_WHILE);
+        let waits = runtime.spawn(move || raddle::block_on(after.recv_async()).is_ok());
+        assert!(waits.join().unwrap());
+    });
+}
+
 bare::tests![
     a_sleep_is_pending,
     a_park_has_a_deadline,
@@ -279,4 +313,6 @@ bare::tests![
     a_runtime_shuts_down,
     all_sleep_and_wake_again_and_again,
     a_token_goes_round_between_runtimes_and_threads,
+    an_executor_outside_will_wake,
+    a_time_is_awaited,
 ];
