@@ -30,6 +30,19 @@ fn channels() {
 }
 
 #[test]
+fn futures_bridge() {
+    let expected = "\
+Mercury: Some(0)
+Earth: Some(1)
+Mars: Some(2)
+Vulcan: None
+moons in all: 3
+requests: 4
+";
+    prints("futures_bridge", expected);
+}
+
+#[test]
 fn happens_before() {
     prints(
         "happens_before",

@@ -9,6 +9,7 @@ macro_rules! chapters {
 chapters! {
     readme "README.md"
     soundness "docs/soundness.md"
+    futures "docs/futures.md"
     concurrency "docs/guide/concurrency.md"
     goroutines "docs/guide/goroutines.md"
     lifetime "docs/guide/lifetime.md"
