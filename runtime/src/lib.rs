@@ -71,7 +71,7 @@ rooms! {
     #[allow(unsafe_code)]
     mod go;
     mod goroutine_local;
-    // Reads into memory that nobody has written yet; futures park.
+    // Reads into memory that nobody has written yet.
     #[allow(unsafe_code)]
     #[cfg(feature = "hyper")]
     pub mod hyper;

@@ -7,7 +7,8 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Bytes;
 use hyper::client::conn::http2;
 use hyper::{Request, StatusCode};
-use raddle::hyper::{Executor, Io, block_on};
+use raddle::block_on;
+use raddle::hyper::{Executor, Io};
 use std::io::{BufRead, BufReader, Read, Write};
 
 fn start(arguments: &[&str]) -> Server {

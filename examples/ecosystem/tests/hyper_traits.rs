@@ -5,8 +5,9 @@ mod common;
 
 use common::with_deadline;
 use hyper::rt::{Executor as _, Read, ReadBuf, Timer as _, Write};
+use raddle::block_on;
 use raddle::chan::{Sender, bounded, unbounded};
-use raddle::hyper::{Executor, Io, Stream, Timer, block_on};
+use raddle::hyper::{Executor, Io, Stream, Timer};
 use raddle::net::unix::UnixStream;
 use raddle::net::{Shutdown, TcpListener, TcpStream};
 use raddle::runtime::Builder;

@@ -1,6 +1,6 @@
 //! Futures that hyper spawns: a goroutine each.
 
-use super::block_on;
+use crate::block_on;
 
 /// Runs each future in a goroutine of its own: hyper's `TokioExecutor`.
 ///

@@ -24,7 +24,8 @@ use std::task::{Context, Poll, ready};
 /// # Examples
 /// ```
 /// use hyper::rt::{Read, ReadBuf};
-/// use raddle::hyper::{Io, block_on};
+/// use raddle::block_on;
+/// use raddle::hyper::Io;
 /// use raddle::net::{TcpListener, TcpStream};
 /// use std::{future::poll_fn, io::Write, pin::Pin};
 ///

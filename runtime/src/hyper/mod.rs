@@ -2,7 +2,7 @@
 //! stream, [`Io`]. With the feature `hyper`.
 //!
 //! hyper's futures are polled by goroutines: one for each connection, by
-//! [`block_on`], and one for each future that hyper spawns, by [`Executor`].
+//! [`block_on`](crate::block_on), and one for each future that hyper spawns, by [`Executor`].
 //! Such a goroutine parks while its future waits. A service may block
 //! wherever it likes, on a channel, a lock or a socket: with HTTP/1 its own
 //! connection waits, and nobody else; with HTTP/2 each request has a
@@ -10,7 +10,8 @@
 //!
 //! ```ignore
 //! use hyper::server::conn::http1;
-//! use raddle::hyper::{Io, Timer, block_on};
+//! use raddle::block_on;
+//! use raddle::hyper::{Io, Timer};
 //! use raddle::{go, net::TcpListener};
 //!
 //! for stream in TcpListener::bind("127.0.0.1:8080")?.incoming() {
@@ -25,10 +26,8 @@
 
 mod executor;
 mod io;
-mod poll;
 mod timer;
 
 pub use executor::Executor;
 pub use io::{Io, Stream};
-pub use poll::block_on;
 pub use timer::{Sleep, Timer};

@@ -15,7 +15,8 @@ use std::time::{Duration, Instant};
 /// # Examples
 /// ```
 /// use hyper::rt::Timer as _;
-/// use raddle::hyper::{Timer, block_on};
+/// use raddle::block_on;
+/// use raddle::hyper::Timer;
 /// use std::time::{Duration, Instant};
 ///
 /// let begin = Instant::now();
