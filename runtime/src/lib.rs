@@ -30,11 +30,12 @@
 //! | hyper | `raddle::hyper`, with the feature `hyper` | |
 //! | a call that blocks its thread | [`blocking`] | any system call |
 //! | `main` as a goroutine | [`#[raddle::main]`](main) | `func main` |
-//! | a test that cannot hang | [`#[raddle::test]`](macro@test) | `go test -timeout` |
+//! | a test that cannot hang or leak | [`#[raddle::test]`](macro@test) | `go test -timeout` |
 //! | a runtime of one's own | [`runtime::Builder`] | |
 //! | to wait for a future | [`block_on`] | |
 //! | a future of a handle, a send, a receive | [`JoinHandle`], [`send_async`], [`recv_async`] | |
 //! | to see who waits for what | [`observe::dump`] | `runtime.Stack` |
+//! | to see who was left behind | [`observe::verify_no_leaks`] | |
 //!
 //! [`send_async`]: chan::Sender::send_async
 //! [`recv_async`]: chan::Receiver::recv_async

@@ -1,12 +1,13 @@
 //! What `#[raddle::test]` expands to: the body as a goroutine, with a
-//! deadline, at chosen processors.
+//! deadline, at chosen processors and in chosen modes, and nobody left behind.
 
 use crate::go::spawn_with;
+use crate::observe::left_behind;
 use crate::runtime::{Builder, Runtime};
 use crate::start::main_options;
-use raddle_scheduler::Scheduler;
+use std::fmt;
 use std::panic::{Location, catch_unwind, resume_unwind};
-use std::process::Termination;
+use std::process::{ExitCode, Termination};
 use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
@@ -19,20 +20,20 @@ pub struct TestOptions {
     pub deadline_ms: u64,
     /// How many processors, run by run; once as the environment says if empty.
     pub procs: &'static [usize],
-    /// Whether the function was asked to run in migrate mode.
-    pub migrate: bool,
+    /// Whether goroutines may outlive the body.
+    pub leaks: bool,
 }
 
-/// Goroutines that a failed test leaves behind get so long to end.
+/// Goroutines that are left behind get so long to be ended.
 const GRACE: Duration = Duration::from_millis(200);
 
 /// `#[raddle::test]`.
 #[track_caller]
 pub fn test<T: Termination + Send + 'static>(options: TestOptions, body: fn() -> T) -> T {
-    run_all(options, Location::caller(), body, |builder| builder)
+    run_all(options, Location::caller(), body, &[("pinned", |b| b)])
 }
 
-/// `#[raddle::test(unsafe(migrate))]`.
+/// `#[raddle::test(unsafe(migrate))]`: in both modes.
 ///
 /// # Safety
 /// 1. The contract of [`Builder::migrate`].
@@ -42,81 +43,154 @@ pub unsafe fn test_migrate<T: Termination + Send + 'static>(
     options: TestOptions,
     body: fn() -> T,
 ) -> T {
-    run_all(options, Location::caller(), body, |builder| {
+    let migrate: Mode = |builder| {
         // SAFETY: 1. and 2. are the caller's promise.
         unsafe { builder.migrate() }
-    })
+    };
+    let modes = [("pinned", (|b| b) as Mode), ("migrate mode", migrate)];
+    run_all(options, Location::caller(), body, &modes)
 }
+
+type Mode = fn(Builder) -> Builder;
 
 fn run_all<T: Termination + Send + 'static>(
     options: TestOptions,
     site: &'static Location<'static>,
     body: fn() -> T,
-    mode: impl Fn(Builder) -> Builder,
+    modes: &[(&'static str, Mode)],
 ) -> T {
-    let builders: Vec<Builder> = match options.procs {
-        [] => vec![Builder::new()],
-        procs => procs.iter().map(|n| Builder::new().max_procs(*n)).collect(),
-    };
-    let mut last = None;
-    for builder in builders {
-        let runtime = match mode(builder).build() {
-            Ok(runtime) => runtime,
-            Err(error) => panic!("{}: no runtime to run on: {error}", options.name),
-        };
-        last = Some(run_once(options, site, body, runtime));
+    let mut last: Option<(T, Run)> = None;
+    for &(mode, set_mode) in modes {
+        let as_chosen = options.procs.iter().map(|n| Some(*n));
+        let as_the_environment_says = options.procs.is_empty().then_some(None);
+        for procs in as_chosen.chain(as_the_environment_says) {
+            if let Some((value, run)) = last.take() {
+                run.expect_success(value);
+            }
+            let builder = match procs {
+                Some(n) => Builder::new().max_procs(n),
+                None => Builder::new(),
+            };
+            let runtime = match set_mode(builder).build() {
+                Ok(runtime) => runtime,
+                Err(error) => panic!("{}: no runtime to run on: {error}", options.name),
+            };
+            let run = Run {
+                options,
+                procs: runtime.scheduler().max_procs(),
+                mode,
+                is_one_of_many: options.procs.len() > 1 || modes.len() > 1,
+            };
+            last = Some((run.go(site, body, runtime), run));
+        }
     }
-    last.expect("at least one run")
+    // The runner says what the last one returned.
+    last.expect("at least one run").0
 }
 
-/// One run on `runtime`. A body that misses its deadline is left behind with
-/// its runtime: it may hold anything.
-fn run_once<T: Termination + Send + 'static>(
+/// One run of the body.
+#[derive(Clone, Copy)]
+struct Run {
     options: TestOptions,
-    site: &'static Location<'static>,
-    body: fn() -> T,
-    runtime: Runtime,
-) -> T {
-    let (done, outcome) = channel();
-    let procs = runtime.scheduler().max_procs();
-    let scheduler = runtime.scheduler();
-    let spawned = spawn_with(scheduler, site, main_options(scheduler), move || {
-        let _nobody_waits = done.send(catch_unwind(body));
-    });
-    let goroutine = match spawned {
-        Ok(goroutine) => goroutine,
-        Err(error) => panic!("{}: no goroutine to run in: {error}", options.name),
-    };
-    match outcome.recv_timeout(Duration::from_millis(options.deadline_ms)) {
-        Ok(Ok(value)) => {
-            let _ended = goroutine.join();
-            drop(runtime);
-            value
-        }
-        Ok(Err(payload)) => {
-            let _left = runtime.shutdown_timeout(GRACE);
-            resume_unwind(payload)
-        }
-        Err(RecvTimeoutError::Timeout) => {
-            report_hang(options, procs, runtime.scheduler());
-            let _left = runtime.shutdown_timeout(GRACE);
-            panic!(
-                "{} did not end within {} ms (at {procs} processors)",
-                options.name, options.deadline_ms
-            );
-        }
-        Err(RecvTimeoutError::Disconnected) => {
-            panic!("{}: the body was dropped unrun", options.name)
+    procs: usize,
+    mode: &'static str,
+    is_one_of_many: bool,
+}
+
+impl fmt::Display for Run {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.procs {
+            1 => write!(f, "at 1 processor, {}", self.mode),
+            n => write!(f, "at {n} processors, {}", self.mode),
         }
     }
 }
 
-fn report_hang(options: TestOptions, procs: usize, scheduler: &Scheduler) {
-    eprint!(
-        "{} hangs after {} ms at {procs} processors; {} goroutines are alive:\n\n{}",
-        options.name,
-        options.deadline_ms,
-        scheduler.num_goroutines(),
-        crate::observe::dump(),
-    );
+impl Run {
+    /// On `runtime`. A body that misses its deadline is left behind with its
+    /// runtime: it may hold anything.
+    fn go<T: Termination + Send + 'static>(
+        self,
+        site: &'static Location<'static>,
+        body: fn() -> T,
+        runtime: Runtime,
+    ) -> T {
+        let name = self.options.name;
+        let (done, outcome) = channel();
+        let scheduler = runtime.scheduler();
+        let spawned = spawn_with(scheduler, site, main_options(scheduler), move || {
+            let _nobody_waits = done.send(catch_unwind(body));
+        });
+        let goroutine = match spawned {
+            Ok(goroutine) => goroutine,
+            Err(error) => panic!("{name}: no goroutine to run in: {error}"),
+        };
+        let limit = Duration::from_millis(self.options.deadline_ms);
+        match outcome.recv_timeout(limit) {
+            Ok(Ok(value)) => {
+                let _ended = goroutine.join();
+                self.judge(value, runtime)
+            }
+            Ok(Err(payload)) => {
+                self.say_which();
+                let _left = runtime.shutdown_timeout(GRACE);
+                resume_unwind(payload)
+            }
+            Err(RecvTimeoutError::Timeout) => {
+                self.report_hang(&runtime);
+                let _left = runtime.shutdown_timeout(GRACE);
+                panic!("{name} did not end within {} ms ({self})", limit.as_millis());
+            }
+            Err(RecvTimeoutError::Disconnected) => panic!("{name}: the body was dropped unrun"),
+        }
+    }
+
+    /// The body returned `value`.
+    fn judge<T: Termination>(self, value: T, runtime: Runtime) -> T {
+        if self.options.leaks {
+            drop(runtime);
+            return value;
+        }
+        match left_behind(runtime.scheduler()) {
+            Ok(()) => {
+                drop(runtime);
+                value
+            }
+            Err(leaks) => {
+                // Prints the error that it may be.
+                let _worse = value.report();
+                let _left = runtime.shutdown_timeout(GRACE);
+                panic!(
+                    "{} left goroutines behind ({self}): {leaks}\n\
+                     End and join them before the test does, or allow it by \
+                     #[raddle::test(leaks = true)].",
+                    self.options.name
+                );
+            }
+        }
+    }
+
+    /// Another run follows.
+    fn expect_success(self, value: impl Termination) {
+        // Prints the error that it may be.
+        if value.report() != ExitCode::SUCCESS {
+            panic!("{} returned a failure ({self})", self.options.name);
+        }
+    }
+
+    fn say_which(self) {
+        if self.is_one_of_many {
+            eprintln!("{} failed {self}", self.options.name);
+        }
+    }
+
+    fn report_hang(self, runtime: &Runtime) {
+        eprint!(
+            "{} hangs after {} ms ({self}); {} goroutines are alive:\n\n{}",
+            self.options.name,
+            self.options.deadline_ms,
+            runtime.scheduler().num_goroutines(),
+            crate::observe::dump(),
+        );
+    }
 }

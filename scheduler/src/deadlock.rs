@@ -321,7 +321,26 @@ fn dump_of_sleepers(runtimes: &[Arc<Scheduler>]) -> Option<Dump> {
 /// takes more than a goroutine may have.
 #[must_use]
 pub fn dump() -> Dump {
-    let here = || dump_of(&runtimes());
+    on_a_stack_to_dump(runtimes())
+}
+
+/// How many goroutines are alive in the process.
+#[must_use]
+pub fn num_goroutines_of_all() -> usize {
+    let all = runtimes();
+    all.iter().map(|runtime| runtime.num_goroutines()).sum()
+}
+
+impl Scheduler {
+    /// Every goroutine here.
+    #[must_use]
+    pub fn dump(&self) -> Dump {
+        on_a_stack_to_dump(self.downgrade().upgrade().into_iter().collect())
+    }
+}
+
+fn on_a_stack_to_dump(runtimes: Vec<Arc<Scheduler>>) -> Dump {
+    let here = || dump_of(&runtimes);
     handoff::on_stack_of(DUMP_STACK, here).unwrap_or_else(|(here, _no_stack)| here())
 }
 

@@ -135,7 +135,7 @@ rooms! {
 #[cfg(not(raddle_model))]
 mod surface {
     pub use crate::awaited::block_on;
-    pub use crate::deadlock::{Expecting, dump, note_main_goexit};
+    pub use crate::deadlock::{Expecting, dump, note_main_goexit, num_goroutines_of_all};
     pub use crate::descriptor::{Descriptor, Direction, Watch};
     pub use crate::goroutine::{
         Goexit, Goroutine, GoroutineId, Join, Payload, Shutdown, goexit, is_panic,

@@ -1,5 +1,6 @@
 //! What a list of goroutines shows, as plain values and as text.
 
+use crate::goroutine::GoroutineId;
 use crate::reason::Reason;
 use std::fmt;
 use std::panic::Location;
@@ -69,6 +70,27 @@ pub struct Report {
     pub(crate) main_called_goexit: bool,
     pub(crate) threads: Vec<ThreadDump>,
     pub(crate) dump: Dump,
+}
+
+impl Dump {
+    /// How many goroutines it lists, those that have not begun included.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.goroutines.len() + self.unstarted
+    }
+
+    /// Whether nobody is alive.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All but this one.
+    #[must_use]
+    pub fn without(mut self, id: GoroutineId) -> Self {
+        self.goroutines.retain(|one| one.id != id.get());
+        self
+    }
 }
 
 impl Report {

@@ -172,7 +172,7 @@ fn test(function: &Function, options: &Options) -> TokenStream {
     } = function;
     let (ident, output, inner) = (&sig.ident, &sig.output, function.inner());
     let name = ident.unraw().to_string();
-    let migrate = options.migrate.is_some();
+    let leaks = options.leaks;
     let deadline_ms = Literal::u64_unsuffixed(options.deadline_ms);
     let procs = options.procs.iter().copied().map(Literal::usize_unsuffixed);
     let options_value = quote! {
@@ -180,7 +180,7 @@ fn test(function: &Function, options: &Options) -> TokenStream {
             name: ::core::concat!(::core::module_path!(), "::", #name),
             deadline_ms: #deadline_ms,
             procs: &[#(#procs),*],
-            migrate: #migrate,
+            leaks: #leaks,
         }
     };
     let at = function.output_span();
@@ -267,7 +267,7 @@ mod tests {
                          name: ::core::concat!(::core::module_path!(), \"::\", \"try\"),
                          deadline_ms: 2000,
                          procs: &[1, 4],
-                         migrate: MIGRATE,
+                         leaks: LEAKS,
                      }, r#try)";
         let whole = |call: &str| {
             tokens(&format!(
@@ -279,19 +279,19 @@ mod tests {
             expanded(Attribute::Test, "deadline = \"2s\", procs = [1, 4]", item),
             whole(&format!(
                 "::raddle::__private::test {}",
-                call.replace("MIGRATE", "false")
+                call.replace("LEAKS", "false")
             ))
         );
         assert_eq!(
             expanded(
                 Attribute::Test,
-                "deadline = \"2s\", procs = [1, 4], unsafe(migrate)",
+                "deadline = \"2s\", procs = [1, 4], leaks = true, unsafe(migrate)",
                 item
             ),
             whole(&format!(
                 "#[allow(clippy::undocumented_unsafe_blocks)] \
                  let outcome = unsafe {{ ::raddle::__private::test_migrate {} }}; outcome",
-                call.replace("MIGRATE", "true")
+                call.replace("LEAKS", "true")
             ))
         );
     }

@@ -159,15 +159,21 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 }
 
 /// Makes a function a test whose body runs as a goroutine, with a deadline
-/// that turns a hang into a failure.
+/// that turns a hang into a failure. Goroutines that outlive the body fail it
+/// too: each is named, with the place where it was spawned.
 ///
 /// Options, in any order:
 ///
 /// | option | meaning | if left out |
 /// |---|---|---|
 /// | `deadline = "1m30s"` | fail, with a dump of all goroutines, after this long; units `ms`, `s`, `m`, `h` | 60 seconds |
-/// | `procs = [1, 4]` | run the body once with each number of processors | the runner's choice |
-/// | `unsafe(migrate)` | run in migrate mode, on the promise described at `#[raddle::main]` | pinned mode |
+/// | `procs = [1, 4]` | run the body once with each number of processors | as the environment says |
+/// | `unsafe(migrate)` | run it in both modes, pinned first; on the promise described at `#[raddle::main]` | pinned mode alone |
+/// | `leaks = true` | goroutines may outlive the body: they are ended with the test's runtime | they fail the test |
+///
+/// Each run has a runtime of its own. What a body starts should have ended
+/// when the body does; half a second is given for what is on its way out, and
+/// a goroutine that is left then fails the test, asleep or not.
 ///
 /// As the body may run several times, it must not count on being first. Other
 /// attributes work as on any test: `#[ignore]`, `#[should_panic]`, `#[cfg]`.
@@ -178,7 +184,9 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 /// test runner waits for it.
 ///
 /// # Panics
-/// A panic of the body, or a missed deadline, fails the test.
+/// A panic of the body, an `Err` it returns, a missed deadline, or goroutines
+/// left behind fail the test. Where it ran more than once, stderr says in
+/// which run.
 ///
 /// # Examples
 /// ```ignore

@@ -28,7 +28,9 @@ impl Attribute {
     fn accepts(self) -> &'static str {
         match self {
             Attribute::Main => "accepts only unsafe(migrate)",
-            Attribute::Test => "accepts deadline = \"30s\", procs = [1, 4] and unsafe(migrate)",
+            Attribute::Test => {
+                "accepts deadline = \"30s\", procs = [1, 4], leaks = true and unsafe(migrate)"
+            }
         }
     }
 }
@@ -40,6 +42,8 @@ pub(crate) struct Options {
     pub(crate) deadline_ms: u64,
     /// Numbers of processors to run with; empty: the test driver's choice.
     pub(crate) procs: Vec<usize>,
+    /// Whether goroutines may outlive the body.
+    pub(crate) leaks: bool,
 }
 
 /// One option, before anybody asked whether it makes sense.
@@ -72,7 +76,7 @@ impl Parse for Item {
 impl Options {
     pub(crate) fn parse(attribute: Attribute, tokens: TokenStream) -> Result<Options> {
         let items = Punctuated::<Item, Token![,]>::parse_terminated.parse2(tokens)?;
-        let (mut migrate, mut deadline_ms, mut procs) = (None, None, None);
+        let (mut migrate, mut deadline_ms, mut procs, mut leaks) = (None, None, None, None);
         for item in items {
             let (name, twice) = match item {
                 Item::Unsafe(unsafety, name) => {
@@ -90,6 +94,10 @@ impl Options {
                     let list = processors(name.span(), value)?;
                     (name, procs.replace(list).is_some())
                 }
+                Item::Plain(name, value) if attribute == Attribute::Test && name == "leaks" => {
+                    let allowed = truth(name.span(), value)?;
+                    (name, leaks.replace(allowed).is_some())
+                }
                 Item::Plain(name, _) => return Err(unknown(attribute, &name)),
             };
             if twice {
@@ -103,6 +111,7 @@ impl Options {
             migrate,
             deadline_ms: deadline_ms.unwrap_or(DEFAULT_DEADLINE_MS),
             procs: procs.unwrap_or_default(),
+            leaks: leaks.unwrap_or(false),
         })
     }
 }
@@ -126,7 +135,8 @@ fn migrate_only(attribute: Attribute, name: &Ident) -> Result<()> {
     if name == "migrate" {
         return Ok(());
     }
-    if attribute == Attribute::Test && (name == "deadline" || name == "procs") {
+    let plain = ["deadline", "procs", "leaks"];
+    if attribute == Attribute::Test && plain.iter().any(|plain| name == plain) {
         return Err(Error::new(
             name.span(),
             format!("option `{name}` needs no unsafe"),
@@ -225,6 +235,19 @@ fn processor_count(item: &Expr, how: &str) -> Result<usize> {
     }
 }
 
+/// `leaks = true`.
+fn truth(at: Span, value: Option<Expr>) -> Result<bool> {
+    const HOW: &str = "write leaks = true: goroutines may outlive the test's body";
+    match value {
+        Some(Expr::Lit(lit)) => match &lit.lit {
+            Lit::Bool(allowed) => Ok(allowed.value),
+            other => Err(Error::new(other.span(), HOW)),
+        },
+        Some(other) => Err(Error::new(other.span(), HOW)),
+        None => Err(Error::new(at, HOW)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,19 +267,21 @@ mod tests {
             assert!(options.migrate.is_none());
             assert_eq!(options.deadline_ms, 60_000);
             assert!(options.procs.is_empty());
+            assert!(!options.leaks);
         }
     }
 
     #[test]
     fn options_come_in_any_order() {
         for source in [
-            "deadline = \"2s\", procs = [1, 4], unsafe(migrate)",
-            "unsafe(migrate), procs = [1, 4], deadline = \"2s\",",
+            "deadline = \"2s\", procs = [1, 4], leaks = true, unsafe(migrate)",
+            "unsafe(migrate), leaks = true, procs = [1, 4], deadline = \"2s\",",
         ] {
             let options = parse(Attribute::Test, source).expect("accepted");
             assert!(options.migrate.is_some());
             assert_eq!(options.deadline_ms, 2_000);
             assert_eq!(options.procs, [1, 4]);
+            assert!(options.leaks);
         }
         assert!(
             parse(Attribute::Main, "unsafe(migrate)")
@@ -354,6 +379,16 @@ mod tests {
             (Test, "procs = [n]", &["procs = [1, 4]"]),
             (Test, "procs = [1.5]", &["procs = [1, 4]"]),
             (Test, "procs = [0]", &["at least one processor"]),
+            (Main, "leaks = true", &["`leaks`", "accepts only"]),
+            (Test, "unsafe(leaks)", &["`leaks` needs no unsafe"]),
+            (Test, "leaks", &["leaks = true"]),
+            (Test, "leaks = 1", &["leaks = true"]),
+            (Test, "leaks = maybe()", &["leaks = true"]),
+            (
+                Test,
+                "leaks = true, leaks = false",
+                &["`leaks` is given twice"],
+            ),
         ] {
             let error = error(attribute, source);
             for part in parts {

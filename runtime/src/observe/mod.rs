@@ -1,6 +1,11 @@
 //! The program seen from outside: who is there, and what each is at.
 
+mod leaks;
+
+pub use leaks::{LeakReport, verify_no_leaks};
 pub use raddle_scheduler::Dump;
+
+pub(crate) use leaks::left_behind;
 
 /// Every live goroutine of the process, of all its runtimes: number, name,
 /// what it waits for and how long, where it was spawned, and its stack if it
