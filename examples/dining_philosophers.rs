@@ -8,8 +8,10 @@
 //! In Go: a mutex for each fork. If everybody takes the fork on the left and
 //! then waits for the one on the right, nobody eats: all goroutines are
 //! asleep, and the report names each philosopher, `[sync.Mutex.Lock]`, and
-//! the line where it waits. The cure is an order: everybody takes the fork
-//! with the lower number first, so somebody always has both.
+//! the line where it waits. In a debug build it also shows the ring: who
+//! holds which fork since which line, and who waits for it. The cure is an
+//! order: everybody takes the fork with the lower number first, so somebody
+//! always has both.
 
 use raddle::sync::{Barrier, Mutex};
 use std::sync::Arc;

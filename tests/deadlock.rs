@@ -110,6 +110,42 @@ fn a_deadlock_is_found_soon() {
     assert!(begin.elapsed() < Duration::from_secs(5), "{text}");
 }
 
+/// The ring stands in the report of all, if it is looked for.
+fn a_lock_cycle_is_shown_when_all_are_asleep() {
+    const NAME: &str = "a_lock_cycle_is_shown_when_all_are_asleep";
+    fn in_different_order() {
+        use raddle::sync::{Barrier, Mutex};
+        let both = [Mutex::new(()), Mutex::new(())];
+        let barrier = Barrier::new(2);
+        raddle::scope(|s| {
+            for (first, second) in [(0, 1), (1, 0)] {
+                let (both, barrier) = (&both, &barrier);
+                s.go(move || {
+                    let _one = both[first].lock();
+                    barrier.wait();
+                    let _other = both[second].lock();
+                });
+            }
+        });
+    }
+    if is_child() {
+        raddle::run(in_different_order);
+    }
+    for (variable, is_shown) in [("lockcheck=1", true), ("lockcheck=0", false)] {
+        let output = child(NAME, &[(ROLE, ""), ("RADDLE_DEBUG", variable)]);
+        let text = stderr(&output);
+        assert_reported(&output, &text);
+        assert_eq!(text.matches("[sync.Mutex.Lock").count(), 2, "{text}");
+        let ring = text.starts_with(&format!("{FIRST}\n\nlock cycle of 2:\n"));
+        assert_eq!(ring, is_shown, "{variable}: {text}");
+        if is_shown {
+            for part in ["holds Mutex", "waits to lock Mutex"] {
+                assert_eq!(text.matches(part).count(), 2, "{part}: {text}");
+            }
+        }
+    }
+}
+
 static REPORTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 fn keep(report: &Report) {
@@ -359,6 +395,7 @@ fn a_future_that_nobody_wakes_is_a_deadlock() {
 bare::tests![
     the_report_names_every_goroutine_its_reason_and_its_spawn_site,
     a_deadlock_is_found_soon,
+    a_lock_cycle_is_shown_when_all_are_asleep,
     a_hook_gets_the_report_and_the_program_goes_on,
     a_hook_is_called_once_a_deadlock,
     who_ignores_deadlocks_sleeps_on,

@@ -431,5 +431,10 @@ fn dining_philosophers() {
             let waits = format!("\"{name}\" [sync.Mutex.Lock");
             assert!(ended.stderr.contains(&waits), "{waits}: {}", ended.stderr);
         }
+        // Looked for in debug builds.
+        for part in ["lock cycle of 5:", "holds Mutex ", "waits to lock Mutex "] {
+            let is_there = ended.stderr.contains(part);
+            assert_eq!(is_there, cfg!(debug_assertions), "{part}: {}", ended.stderr);
+        }
     }
 }

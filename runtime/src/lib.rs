@@ -123,5 +123,6 @@ mod guide;
 pub mod __private {
     pub use crate::start::{main, main_migrate};
     pub use crate::testing::{TestOptions, test, test_migrate};
+    pub use raddle_scheduler::locks::rings_found;
     pub use std::{eprint, format, print};
 }

@@ -9,11 +9,12 @@
 //! | `RADDLE_MAXPROCS` | a positive integer up to 1024 | as many as CPUs |
 //! | `RADDLE_STACK_SIZE` | `64k`, `1m`, bytes; 32k to 1024m | 256k reserved |
 //! | `RADDLE_PANIC` | `isolate`, `abort` | `isolate` |
-//! | `RADDLE_DEBUG` | `key=value,...`: `stuck=20ms`, `schedtrace=1000`, `lockcheck=1` | |
+//! | `RADDLE_DEBUG` | `key=value,...`: `stuck=20ms`, `schedtrace=1000`, `lockcheck=1` (see [`Builder::lock_check`]) | |
 //! | `RADDLE_TRACE` | a file to write | |
 
 use crate::go::{JoinHandle, spawn_on};
 use crate::start::{run_on, started_default, with_scheduler};
+use crate::sync::look_for_lock_cycles;
 use raddle_scheduler::config::{Config, ConfigError};
 use raddle_scheduler::{self as scheduler, Scheduler, with_current_scheduler};
 use std::fmt;
@@ -165,6 +166,22 @@ impl Builder {
         self.set(|config| config.deadlock = policy)
     }
 
+    /// Whether to look for goroutines that wait for each other's locks, each
+    /// for one that the next holds. Such a cycle is found when it forms; when
+    /// it has stood for half a second it is reported, with the place where
+    /// each lock was taken and is waited for, and then
+    /// [`on_deadlock`](Builder::on_deadlock) says what happens, while other
+    /// goroutines may still go on. The locks are those of
+    /// [`sync`](crate::sync): `Mutex`, `RwLock`, `ReentrantMutex`.
+    ///
+    /// On in debug builds if nothing is said, by `RADDLE_DEBUG=lockcheck=1`
+    /// in others, and off by `lockcheck=0`. It makes goroutines here, and
+    /// threads, note each lock they take. `docs/lock-cycles.md` has the
+    /// details.
+    pub fn lock_check(self, is_on: bool) -> Self {
+        self.set(|config| config.debug.lockcheck = Some(is_on))
+    }
+
     /// How many OS threads run goroutines at most, stuck ones included; and as
     /// many more make calls of [`blocking`](crate::blocking) for goroutines
     /// that have a home. What is beyond that waits for one of them. 10,000 if
@@ -208,6 +225,9 @@ impl Builder {
         let invalid = |error| io::Error::new(io::ErrorKind::InvalidInput, error);
         let config = self.config.map_err(invalid)?;
         config.check().map_err(invalid)?;
+        if config.checks_locks() {
+            look_for_lock_cycles();
+        }
         scheduler::Runtime::new(config).map(|inner| Runtime { inner })
     }
 }

@@ -3,7 +3,7 @@
 
 use crate::go::spawn_with;
 use crate::observe::left_behind;
-use crate::runtime::{Builder, Runtime};
+use crate::runtime::{Builder, OnDeadlock, Report, Runtime};
 use crate::start::main_options;
 use std::fmt;
 use std::panic::{Location, catch_unwind, resume_unwind};
@@ -71,7 +71,9 @@ fn run_all<T: Termination + Send + 'static>(
                 Some(n) => Builder::new().max_procs(n),
                 None => Builder::new(),
             };
-            let runtime = match set_mode(builder).build() {
+            // The test fails by its deadline, and others of the process go on.
+            let builder = set_mode(builder).on_deadlock(OnDeadlock::Hook(tell));
+            let runtime = match builder.build() {
                 Ok(runtime) => runtime,
                 Err(error) => panic!("{}: no runtime to run on: {error}", options.name),
             };
@@ -86,6 +88,11 @@ fn run_all<T: Termination + Send + 'static>(
     }
     // The runner says what the last one returned.
     last.expect("at least one run").0
+}
+
+/// Of goroutines that wait for each other's locks.
+fn tell(report: &Report) {
+    eprint!("{report}");
 }
 
 /// One run of the body.

@@ -102,8 +102,9 @@ pub struct Debug {
     pub schedtrace: Option<Duration>,
     /// Report a machine stuck for longer than this.
     pub stuck: Option<Duration>,
-    /// Look for locks taken in an order that can lock up.
-    pub lockcheck: bool,
+    /// Whether to look for goroutines that wait for each other's locks; in
+    /// debug builds, if not said.
+    pub lockcheck: Option<bool>,
 }
 
 /// The settings of a scheduler.
@@ -184,6 +185,12 @@ impl Config {
     #[must_use]
     pub fn effective_max_procs(&self) -> usize {
         self.max_procs.unwrap_or_else(|| num_cpus().min(MOST_PROCS))
+    }
+
+    /// Whether goroutines that wait for each other's locks are looked for.
+    #[must_use]
+    pub fn checks_locks(&self) -> bool {
+        self.debug.lockcheck.unwrap_or(cfg!(debug_assertions))
     }
 
     /// The bytes of a stack whose goroutine did not say.
@@ -342,8 +349,12 @@ fn debug(value: Option<&OsStr>) -> Result<Option<Debug>, ConfigError> {
                 debug.stuck.is_some()
             }
             "lockcheck" => {
-                debug.lockcheck = text == "1";
-                text == "0" || text == "1"
+                debug.lockcheck = match text {
+                    "0" => Some(false),
+                    "1" => Some(true),
+                    _ => None,
+                };
+                debug.lockcheck.is_some()
             }
             _ => return Err(refused().because(format_args!("the key {key:?} is unknown"))),
         };
@@ -499,13 +510,13 @@ mod tests {
     fn debug_is_a_list_of_known_keys() {
         let ms = |n| Some(Duration::from_millis(n));
         for (text, schedtrace, stuck, lockcheck) in [
-            ("schedtrace=1000", ms(1000), None, false),
-            ("stuck=20ms", None, ms(20), false),
-            ("stuck=2s", None, ms(2000), false),
-            ("stuck=5000us", None, ms(5), false),
-            ("lockcheck=1", None, None, true),
-            ("lockcheck=0", None, None, false),
-            ("lockcheck=1,stuck=1s,schedtrace=1", ms(1), ms(1000), true),
+            ("schedtrace=1000", ms(1000), None, None),
+            ("stuck=20ms", None, ms(20), None),
+            ("stuck=2s", None, ms(2000), None),
+            ("stuck=5000us", None, ms(5), None),
+            ("lockcheck=1", None, None, Some(true)),
+            ("lockcheck=0", None, None, Some(false)),
+            ("lockcheck=1,stuck=1s,schedtrace=1", ms(1), ms(1000), Some(true)),
         ] {
             assert_eq!(
                 of(debug, text),
@@ -603,7 +614,7 @@ mod tests {
         assert_eq!(config.effective_max_procs(), 3);
         assert_eq!(config.effective_stack_size(), 65_536);
         assert_eq!(config.panic, PanicPolicy::Abort);
-        assert!(config.debug.lockcheck);
+        assert_eq!(config.debug.lockcheck, Some(true));
         assert_eq!(config.trace, Some(PathBuf::from("out.json")));
     }
 

@@ -33,18 +33,25 @@
 //! whatever its threads are at: nobody is left for them to wake.
 //!
 //! Whatever is in doubt means no: `docs/deadlock.md` says what is not seen.
+//!
+//! A few that wait for each other's locks are found by themselves
+//! (`locks.rs`), while others go on; monitors report them from here, by the
+//! same rules.
 
 use crate::capture::Names;
 use crate::clock;
 use crate::config::OnDeadlock;
+use crate::goroutine::Goroutine;
 use crate::handoff;
+use crate::locks::{self, Found};
 use crate::machine::Machine;
-use crate::report::{Doing, Dump, GoroutineDump, Report};
+use crate::report::{Doing, Dump, GoroutineDump, Report, ThreadDump};
 use crate::roll;
 use crate::scheduler::Scheduler;
 use crate::shim::fixed::{AtomicBool, AtomicUsize, fence};
 use crate::shim::{Mutex, Relaxed, SeqCst};
 use crate::threads::{self, Others, ThreadId};
+use crate::trace;
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process;
@@ -90,7 +97,7 @@ fn runtimes() -> Vec<Arc<Scheduler>> {
 
 /// Asks again, a little later. A monitor that is awake does so anyway.
 #[cold]
-fn call_a_monitor() {
+pub(crate) fn call_a_monitor() {
     let all = runtimes();
     if let Some(asleep) = all.iter().find(|runtime| runtime.monitor.is_asleep()) {
         asleep.monitor.call();
@@ -160,11 +167,15 @@ impl Proof {
 
     /// When the next attempt is due; `u64::MAX`: when somebody calls.
     pub(crate) fn due_at(&self) -> u64 {
-        self.due_at
+        self.due_at.min(locks::due_at())
     }
 
     /// Asks, by a monitor that counts as asleep. May not return.
     pub(crate) fn attempt(&mut self) {
+        report_lock_cycles();
+        if self.due_at > clock::now() {
+            return;
+        }
         self.due_at = match ask() {
             Answer::OthersWillAsk => u64::MAX,
             Answer::NotYet => {
@@ -245,7 +256,9 @@ impl Finding {
             return Self::NotYet;
         }
         let report = Report {
+            all_are_asleep: true,
             main_called_goexit,
+            cycles: locks::take_all(),
             threads: waiting,
             dump,
         };
@@ -360,6 +373,45 @@ fn dump_of(runtimes: &[Arc<Scheduler>]) -> Dump {
     dump
 }
 
+/// Reports goroutines that have waited for each other's locks for a while, by
+/// a monitor.
+pub(crate) fn report_lock_cycles() {
+    if locks::due_at() > clock::now() {
+        return;
+    }
+    for Found { cycle, goroutines } in locks::take_due() {
+        let mut names = Names::new();
+        let headers = || goroutines.iter().filter_map(Goroutine::header);
+        let dump = Dump {
+            goroutines: headers()
+                .map(|header| roll::dump_one(header, &mut names))
+                .collect(),
+            unstarted: 0,
+        };
+        let threads = cycle.threads();
+        let report = Report {
+            all_are_asleep: false,
+            main_called_goexit: false,
+            threads: threads
+                .map(|(name, reason)| ThreadDump { name, reason })
+                .collect(),
+            cycles: vec![cycle],
+            dump,
+        };
+        trace::lock_cycle(&report.to_string());
+        let mut concerned: Vec<_> = headers()
+            .filter_map(|header| header.scheduler().downgrade().upgrade())
+            .collect();
+        if concerned.is_empty() {
+            // Threads alone.
+            concerned = runtimes();
+        }
+        concerned.sort_by_key(Arc::as_ptr);
+        concerned.dedup_by_key(|runtime| Arc::as_ptr(runtime));
+        do_as_told(concerned.iter(), Box::new(report));
+    }
+}
+
 /// Does what the runtimes say that are concerned: those with goroutines, or
 /// all if none has any.
 fn answer(runtimes: &[Arc<Scheduler>], report: Box<Report>) {
@@ -367,6 +419,10 @@ fn answer(runtimes: &[Arc<Scheduler>], report: Box<Report>) {
     let concerned = runtimes
         .iter()
         .filter(|runtime| all || runtime.not_gone() > 0);
+    do_as_told(concerned, report);
+}
+
+fn do_as_told<'a>(concerned: impl Iterator<Item = &'a Arc<Scheduler>>, report: Box<Report>) {
     let mut hooks: Vec<fn(&Report)> = Vec::new();
     let mut status = None;
     for runtime in concerned {

@@ -30,6 +30,7 @@
 //! | `capture`, `interrupt` | the calls on a goroutine's stack, parked or running |
 //! | `stuck_watch`, `stuck`, `schedtrace` | what `RADDLE_DEBUG` prints |
 //! | `bell`, `threads` | threads that wait in raddle, and whether they sleep |
+//! | `locks` | who waits for the program's locks, and whether in a ring |
 //! | `deadlock`, `report` | all asleep: proof and report; lists of goroutines |
 //! | `scheduler` | what machines share; start and end |
 //! | `config`, `reason`, `trace`, `fatal`, `shim` | what all stand on |
@@ -98,6 +99,7 @@ rooms! {
     mod later;
     #[allow(unsafe_code)]
     mod locals;
+    pub mod locks;
     #[allow(unsafe_code)]
     mod machine;
     #[allow(unsafe_code)]

@@ -1,6 +1,7 @@
 //! What a list of goroutines shows, as plain values and as text.
 
 use crate::goroutine::GoroutineId;
+use crate::locks::LockCycle;
 use crate::reason::Reason;
 use std::fmt;
 use std::panic::Location;
@@ -56,9 +57,9 @@ pub(crate) struct ThreadDump {
     pub(crate) reason: Reason,
 }
 
-/// All goroutines of the process are asleep, and nothing can wake them: who
-/// they are and what each waits for. `Display` is the text that ends a
-/// program of Go's.
+/// Goroutines that nothing can wake: all of the process, or some that wait
+/// for each other's locks. Who they are and what each waits for. `Display` is
+/// the text that ends a program of Go's.
 ///
 /// # Blocking
 /// Never.
@@ -67,7 +68,11 @@ pub(crate) struct ThreadDump {
 /// The text behind `fatal error: all goroutines are asleep - deadlock!`.
 #[derive(Clone, Debug)]
 pub struct Report {
+    /// Else those of a lock cycle are.
+    pub(crate) all_are_asleep: bool,
     pub(crate) main_called_goexit: bool,
+    /// Who waits for whom, where locks tell.
+    pub(crate) cycles: Vec<LockCycle>,
     pub(crate) threads: Vec<ThreadDump>,
     pub(crate) dump: Dump,
 }
@@ -94,6 +99,13 @@ impl Dump {
 }
 
 impl Report {
+    /// Whether all goroutines of the process are asleep. If not, those in the
+    /// report wait for each other's locks, and others go on.
+    #[must_use]
+    pub fn all_are_asleep(&self) -> bool {
+        self.all_are_asleep
+    }
+
     /// The goroutines alone.
     #[must_use]
     pub fn dump(&self) -> &Dump {
@@ -103,9 +115,16 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "fatal error: all goroutines are asleep - deadlock!")?;
+        if self.all_are_asleep {
+            writeln!(f, "fatal error: all goroutines are asleep - deadlock!")?;
+        } else {
+            writeln!(f, "fatal error: goroutines wait for each other - deadlock!")?;
+        }
         if self.main_called_goexit {
             writeln!(f, "main called goexit")?;
+        }
+        for cycle in &self.cycles {
+            write!(f, "\n{cycle}")?;
         }
         for thread in &self.threads {
             write!(f, "\nthread ")?;
@@ -114,7 +133,10 @@ impl fmt::Display for Report {
             }
             writeln!(f, "[{}]", thread.reason)?;
         }
-        write!(f, "\n{}", self.dump)
+        if self.all_are_asleep || !self.dump.is_empty() {
+            write!(f, "\n{}", self.dump)?;
+        }
+        Ok(())
     }
 }
 

@@ -139,7 +139,7 @@ pub(crate) fn dump(scheduler: &Scheduler, names: &mut Names) -> Vec<GoroutineDum
     alive.map(|header| dump_one(header, names)).collect()
 }
 
-fn dump_one(header: &Header, names: &mut Names) -> GoroutineDump {
+pub(crate) fn dump_one(header: &Header, names: &mut Names) -> GoroutineDump {
     let (stack, state) = match Captured::begin(header) {
         Some(captured) => (captured.walk(), doing(header)),
         None => (Vec::new(), doing(header)),

@@ -137,6 +137,11 @@ impl Scheduler {
         self.config.deadlock
     }
 
+    /// Whether its goroutines note the locks they take (`locks.rs`).
+    pub fn checks_locks(&self) -> bool {
+        self.config.checks_locks()
+    }
+
     pub(crate) fn max_threads(&self) -> usize {
         self.config.max_threads
     }

@@ -1,6 +1,7 @@
 //! A new goroutine: identity, allocation, first queue.
 
 use crate::goroutine::{self, Birth, GoroutineId, HOME_BY_PANIC, Join, Traits};
+use crate::locks::Local;
 use crate::machine::{self, Here};
 use crate::schedule;
 use crate::scheduler::Scheduler;
@@ -142,6 +143,13 @@ where
     if !stays {
         return Err(f);
     }
+    let mut local = here.scheduler().checks_locks().then(Local::begin);
+    let f = move || {
+        if let Some(local) = &mut local {
+            local.has_begun();
+        }
+        f()
+    };
     // SAFETY: 1. it never leaves this thread; 2. and 3. as ours.
     Ok(unsafe { spawn_with(here.scheduler(), site, None, Place::Local, f, |_| {}) })
 }

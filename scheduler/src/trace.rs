@@ -206,6 +206,12 @@ event! {
     cause = seen.cause
 }
 event! {
+    /// Goroutines wait for each other's locks.
+    lock_cycle(report: &str), WARN,
+    event = "lock_cycle",
+    report
+}
+event! {
     /// A machine's thread was started.
     start_machine(machine: usize), DEBUG,
     event = "start_machine",

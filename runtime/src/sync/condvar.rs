@@ -1,5 +1,6 @@
 //! Waiting for what another does under the same lock.
 
+use super::held::{Kind, Lent, Mode, Site};
 #[cfg(not(raddle_model))]
 use super::mutex::MutexGuard;
 use super::raw_mutex::RawMutex;
@@ -8,6 +9,7 @@ use crate::shim::{Mutex, Reason, WOKEN, checkpoint};
 #[cfg(not(raddle_model))]
 use raddle_scheduler::clock;
 use std::fmt;
+use std::panic::Location;
 #[cfg(not(raddle_model))]
 use std::time::{Duration, Instant};
 
@@ -120,16 +122,19 @@ impl Condvar {
 
     /// Gives up `mutex`, which the caller holds, waits, and takes it again,
     /// also when the wait unwinds. Whether it was notified.
+    #[track_caller]
     fn wait_with(&self, mutex: &RawMutex, until: Until) -> bool {
         /// Takes the lock again, however the wait ends: the guard lives on.
-        struct Again<'a>(&'a RawMutex);
+        struct Again<'a>(&'a RawMutex, Site, Lent<'a>);
 
         impl Drop for Again<'_> {
             fn drop(&mut self) {
-                self.0.acquire_firmly();
+                let Self(mutex, site, _lent) = self;
+                mutex.acquire_firmly(Kind::Mutex, site);
             }
         }
 
+        let site = Location::caller();
         checkpoint();
         // First in line, then out of the lock: who changes something under
         // the lock and notifies finds the waiter.
@@ -137,8 +142,9 @@ impl Condvar {
         let mut again = None;
         let entry = Entry::last(Reason::CondWait, until);
         wait_after(&self.waiters, waiters, entry, || {
+            let lent = Lent::begin(mutex.tag(), Mode::Alone);
             mutex.release();
-            again = Some(Again(mutex));
+            again = Some(Again(mutex, site, lent));
         })
         .is_some()
     }
@@ -153,6 +159,7 @@ impl Condvar {
     ///
     /// # Go
     /// `Cond.Wait`.
+    #[track_caller]
     pub fn wait<T: ?Sized>(&self, guard: &mut MutexGuard<'_, T>) {
         let _notified = self.wait_with(raw(guard), Until::Woken);
     }
@@ -162,6 +169,7 @@ impl Condvar {
     ///
     /// # Blocking
     /// As [`wait`](Condvar::wait).
+    #[track_caller]
     pub fn wait_while<T, F>(&self, guard: &mut MutexGuard<'_, T>, mut condition: F)
     where
         T: ?Sized,
@@ -177,6 +185,7 @@ impl Condvar {
     ///
     /// # Blocking
     /// As [`wait`](Condvar::wait).
+    #[track_caller]
     pub fn wait_for<T: ?Sized>(
         &self,
         guard: &mut MutexGuard<'_, T>,
@@ -190,6 +199,7 @@ impl Condvar {
     ///
     /// # Blocking
     /// As [`wait`](Condvar::wait).
+    #[track_caller]
     pub fn wait_until<T: ?Sized>(
         &self,
         guard: &mut MutexGuard<'_, T>,
@@ -203,6 +213,7 @@ impl Condvar {
     ///
     /// # Blocking
     /// As [`wait`](Condvar::wait).
+    #[track_caller]
     pub fn wait_while_for<T, F>(
         &self,
         guard: &mut MutexGuard<'_, T>,
@@ -222,6 +233,7 @@ impl Condvar {
         WaitTimeoutResult(false)
     }
 
+    #[track_caller]
     fn wait_by<T: ?Sized>(
         &self,
         guard: &mut MutexGuard<'_, T>,

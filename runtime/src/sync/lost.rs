@@ -8,12 +8,9 @@
 //! goroutine, what that goroutine takes of the same lock afterwards is
 //! counted, and the one unlock too many is passed over.
 
+use super::notes;
 use crate::goroutine_local::LocalKey;
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
-
-/// Whether any `lock` of the process has ever unwound.
-static EVER: AtomicBool = AtomicBool::new(false);
 
 /// Of the calling goroutine.
 static LOST: LocalKey<RefCell<Vec<Lost>>> = LocalKey::__new(|| RefCell::new(Vec::new()));
@@ -36,35 +33,15 @@ impl Key {
     }
 }
 
-/// Runs `take`, which takes the lock or unwinds without it.
-#[inline]
-pub(crate) fn taking(lock: Key, take: impl FnOnce()) {
-    let unwound = Unwound(lock);
-    take();
-    std::mem::forget(unwound);
-    note_taken(lock);
-}
-
-struct Unwound(Key);
-
-impl Drop for Unwound {
-    #[cold]
-    fn drop(&mut self) {
-        // ORDER: Relaxed: the caller's goroutine alone acts on its own notes.
-        EVER.store(true, Relaxed);
-        let lost = Lost {
-            lock: self.0,
-            taken: 0,
-        };
-        let _gone = LOST.try_with(|all| all.borrow_mut().push(lost));
-    }
+/// A `lock` of the caller's unwound.
+pub(crate) fn note_unwound(lock: Key) {
+    let lost = Lost { lock, taken: 0 };
+    let _gone = LOST.try_with(|all| all.borrow_mut().push(lost));
 }
 
 /// The caller's goroutine has taken it.
-#[inline]
 pub(crate) fn note_taken(lock: Key) {
-    // ORDER: Relaxed: as above.
-    if EVER.load(Relaxed) {
+    if notes::are_for(notes::LOST) {
         count(lock, |lost| {
             lost.taken += 1;
             false
@@ -72,21 +49,10 @@ pub(crate) fn note_taken(lock: Key) {
     }
 }
 
-/// As `note_taken`, if it has.
-#[inline]
-pub(crate) fn note_if_taken(lock: Key, taken: bool) -> bool {
-    if taken {
-        note_taken(lock);
-    }
-    taken
-}
-
 /// Before it is given back: whether the caller's guard has lost it, and is
 /// not to give it back.
-#[inline]
 pub(crate) fn is_lost(lock: Key) -> bool {
-    // ORDER: Relaxed: as above.
-    EVER.load(Relaxed)
+    notes::are_for(notes::LOST)
         && count(lock, |lost| {
             let is_lost = lost.taken == 0;
             lost.taken = lost.taken.saturating_sub(1);
@@ -95,8 +61,6 @@ pub(crate) fn is_lost(lock: Key) -> bool {
 }
 
 /// Runs `f` on the last note of `lock`, which goes if `f` says so.
-#[cold]
-#[inline(never)]
 fn count(lock: Key, f: impl FnOnce(&mut Lost) -> bool) -> bool {
     let ends = LOST.try_with(|all| {
         let mut all = all.borrow_mut();

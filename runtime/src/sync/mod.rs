@@ -3,6 +3,7 @@
 mod barrier;
 #[cfg_attr(not(raddle_model), allow(unsafe_code))]
 mod condvar;
+mod held;
 mod once;
 mod raw_mutex;
 mod raw_rwlock;
@@ -24,6 +25,7 @@ rooms! {
     // Locks of lock_api.
     #[allow(unsafe_code)]
     mod mutex;
+    mod notes;
     mod once_func;
     mod once_lock;
     mod pool;
@@ -58,3 +60,9 @@ pub use semaphore::{Permit, Semaphore};
 #[cfg(not(raddle_model))]
 pub use surface::*;
 pub use wait_group::WaitGroup;
+
+/// A runtime starts that looks for goroutines that wait for each other.
+#[cfg(not(raddle_model))]
+pub(crate) fn look_for_lock_cycles() {
+    notes::begin_for(notes::CYCLES);
+}

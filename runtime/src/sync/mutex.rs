@@ -1,9 +1,9 @@
 //! A lock for goroutines and threads, with parking_lot's methods.
 
-use super::lost::{self, Key};
 use super::raw_mutex::RawMutex;
 use lock_api::GuardNoSend;
 use raddle_scheduler::clock;
+use std::panic::Location;
 use std::time::{Duration, Instant};
 
 /// A lock around a value, for goroutines and plain OS threads alike.
@@ -74,18 +74,24 @@ unsafe impl lock_api::RawMutex for RawMutex {
     type GuardMarker = GuardNoSend;
 
     #[inline]
+    #[track_caller]
     fn lock(&self) {
-        lost::taking(Key::of(self), || self.acquire());
+        let noted = self.noted();
+        let taking = noted.taking();
+        self.acquire();
+        noted.taken(taking, Location::caller());
     }
 
     #[inline]
+    #[track_caller]
     fn try_lock(&self) -> bool {
-        lost::note_if_taken(Key::of(self), self.try_acquire())
+        let taken = self.try_acquire();
+        self.noted().if_taken(taken, Location::caller())
     }
 
     #[inline]
     unsafe fn unlock(&self) {
-        if !lost::is_lost(Key::of(self)) {
+        if self.noted().may_give_back() {
             self.release();
         }
     }
@@ -101,14 +107,16 @@ unsafe impl lock_api::RawMutex for RawMutex {
 unsafe impl lock_api::RawMutexFair for RawMutex {
     #[inline]
     unsafe fn unlock_fair(&self) {
-        if !lost::is_lost(Key::of(self)) {
+        if self.noted().may_give_back() {
             self.release_fairly();
         }
     }
 
     // Not by `lock`, which may unwind without it: the guard lives on.
     #[inline]
+    #[track_caller]
     unsafe fn bump(&self) {
+        let _lent = self.noted().lend();
         self.bump();
     }
 }
@@ -119,12 +127,16 @@ unsafe impl lock_api::RawMutexTimed for RawMutex {
     type Instant = Instant;
 
     #[inline]
+    #[track_caller]
     fn try_lock_for(&self, timeout: Duration) -> bool {
-        lost::note_if_taken(Key::of(self), self.acquire_until(|| clock::after(timeout)))
+        let taken = self.acquire_until(|| clock::after(timeout));
+        self.noted().if_taken(taken, Location::caller())
     }
 
     #[inline]
+    #[track_caller]
     fn try_lock_until(&self, deadline: Instant) -> bool {
-        lost::note_if_taken(Key::of(self), self.acquire_until(|| clock::at(deadline)))
+        let taken = self.acquire_until(|| clock::at(deadline));
+        self.noted().if_taken(taken, Location::caller())
     }
 }

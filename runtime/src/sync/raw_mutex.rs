@@ -14,10 +14,14 @@
 //! [`PATIENCE_NS`] turns hand-over on: now nobody takes the lock past the
 //! queue, until one gets it who has waited less, or nobody is left.
 
+use super::held::{self, Ask, Kind, Site, Tag, Want};
 use super::spin::Spin;
 use super::wait_queue::{Entry, Place, Until, WaitQueue, take_again, wait};
+#[cfg(not(raddle_model))]
+use super::{held::Mode, notes::Noted};
 use crate::shim::{Acquire, AtomicU32, Mutex, Reason, Relaxed, Release, WOKEN, checkpoint, clock};
 use std::fmt;
+use std::panic::Location;
 
 const LOCKED: u32 = 1;
 /// A waiter has been woken and will try: nobody else need be.
@@ -60,6 +64,8 @@ const PATIENCE_NS: u64 = 1_000_000;
 /// `sync.Mutex`, which has no value either.
 pub struct RawMutex {
     state: AtomicU32,
+    /// In a gap of the layout.
+    tag: Tag,
     waiters: Mutex<WaitQueue>,
 }
 
@@ -68,6 +74,7 @@ impl RawMutex {
     pub(crate) const fn new() -> Self {
         Self {
             state: AtomicU32::new(0),
+            tag: Tag::new(),
             waiters: Mutex::new(WaitQueue::new()),
         }
     }
@@ -76,6 +83,7 @@ impl RawMutex {
     pub(crate) fn new() -> Self {
         Self {
             state: AtomicU32::new(0),
+            tag: Tag::new(),
             waiters: Mutex::new(WaitQueue::new()),
         }
     }
@@ -98,38 +106,70 @@ impl RawMutex {
         false
     }
 
+    #[cfg(not(raddle_model))]
     #[inline]
+    pub(crate) fn noted(&self) -> Noted<'_> {
+        Noted::new(self, &self.tag, Mode::Alone)
+    }
+
+    pub(crate) fn tag(&self) -> &Tag {
+        &self.tag
+    }
+
+    #[inline]
+    fn ask(&self, kind: Kind, site: Site) -> Ask<'_> {
+        Ask {
+            tag: &self.tag,
+            kind,
+            want: Want::Alone,
+            site,
+        }
+    }
+
+    #[inline]
+    #[track_caller]
     pub(crate) fn acquire(&self) {
         checkpoint();
         if !self.try_acquire() {
-            let _in_time = self.acquire_slowly(Reason::MutexLock, Until::Woken);
+            let ask = self.ask(Kind::Mutex, Location::caller());
+            let _in_time = self.acquire_slowly(Reason::MutexLock, Until::Woken, ask);
         }
     }
 
     /// As `acquire`, by who is to have it again whatever shutdown says.
-    pub(crate) fn acquire_firmly(&self) {
-        if !self.try_acquire() {
-            let _in_time = self.acquire_slowly(Reason::MutexLock, Until::Firmly);
-        }
+    pub(crate) fn acquire_firmly(&self, kind: Kind, site: Site) {
+        let ask = || self.ask(kind, site);
+        let _in_time = self.acquire_as(Reason::MutexLock, Until::Firmly, ask);
     }
 
-    /// For a lock of another kind, which has had its checkpoint.
+    /// For a lock of another kind, which has had its checkpoint. What `ask`
+    /// gives is made when it is needed: it would lie in memory.
     #[inline]
-    pub(crate) fn acquire_as(&self, reason: Reason, until: Until) -> bool {
-        self.try_acquire() || self.acquire_slowly(reason, until)
+    pub(crate) fn acquire_as<'a>(
+        &self,
+        reason: Reason,
+        until: Until,
+        ask: impl FnOnce() -> Ask<'a>,
+    ) -> bool {
+        self.try_acquire() || self.acquire_slowly(reason, until, ask())
     }
 
     /// As `acquire`, until `deadline` at the latest. Whether it has it.
     #[inline]
+    #[track_caller]
     pub(crate) fn acquire_until(&self, deadline: impl FnOnce() -> u64) -> bool {
+        let site = Location::caller();
         checkpoint();
-        self.try_acquire() || self.acquire_slowly(Reason::MutexLock, Until::Deadline(deadline()))
+        let ask = || self.ask(Kind::Mutex, site);
+        self.try_acquire()
+            || self.acquire_slowly(Reason::MutexLock, Until::Deadline(deadline()), ask())
     }
 
     /// The lock is held: watches it a moment, then waits in line.
     #[cold]
     #[inline(never)]
-    fn acquire_slowly(&self, reason: Reason, until: Until) -> bool {
+    fn acquire_slowly(&self, reason: Reason, until: Until, ask: Ask<'_>) -> bool {
+        let mut standing = None;
         let mut spin = Spin::new();
         // Whether `AWAKE` is ours.
         let mut is_awake = false;
@@ -153,6 +193,7 @@ impl RawMutex {
             if state & HANDOVER == 0 && spin.once() {
                 continue;
             }
+            standing = standing.or_else(|| held::wait_for(ask, reason, until));
             let queue = self.waiters.lock();
             if !self.stand_in_line(is_awake, is_impatient) {
                 continue;
@@ -296,21 +337,23 @@ impl RawMutex {
 
     /// Lets the first in line have it once, if anybody waits. The caller holds
     /// it afterwards, as before, also if it unwinds.
+    #[track_caller]
     pub(crate) fn bump(&self) {
+        let ask = self.ask(Kind::Mutex, Location::caller());
         checkpoint();
         // ORDER: Relaxed: a hint.
         if self.state.load(Relaxed) != LOCKED {
             self.release_fairly();
             take_again(|until| {
-                self.acquire_as(Reason::MutexLock, until);
+                self.acquire_as(Reason::MutexLock, until, || ask);
             });
         }
     }
 
     /// As `bump`, for who cannot be unwound with the lock.
-    pub(crate) fn bump_firmly(&self) {
+    pub(crate) fn bump_firmly(&self, kind: Kind, site: Site) {
         self.release_fairly();
-        self.acquire_firmly();
+        self.acquire_firmly(kind, site);
     }
 
     #[cold]

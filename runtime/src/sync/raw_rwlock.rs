@@ -13,11 +13,15 @@
 //! gives up the mutex: so neither side starves. An upgradable reader is who
 //! holds the mutex and does not set `WRITER`.
 
+use super::held::{self, Ask, Kind, Site, Tag, Want};
 use super::raw_mutex::RawMutex;
 use super::spin::Spin;
 use super::wait_queue::{Entry, Until, WaitQueue, Woken, wait};
+#[cfg(not(raddle_model))]
+use super::{held::Mode, notes::Noted};
 use crate::shim::{Acquire, AtomicU32, Mutex, Reason, Relaxed, Release, WOKEN, checkpoint};
 use std::fmt;
+use std::panic::Location;
 
 /// A writer is in, or waits at the gate for readers to leave.
 const WRITER: u32 = 1;
@@ -48,6 +52,8 @@ const READER: u32 = 4;
 /// `sync.RWMutex`, which has no value either.
 pub struct RawRwLock {
     state: AtomicU32,
+    /// In a gap of the layout.
+    tag: Tag,
     writers: RawMutex,
     readers: Mutex<WaitQueue>,
     gate: Mutex<WaitQueue>,
@@ -74,6 +80,7 @@ impl RawRwLock {
     pub(crate) const fn new() -> Self {
         Self {
             state: AtomicU32::new(0),
+            tag: Tag::new(),
             writers: RawMutex::new(),
             readers: Mutex::new(WaitQueue::new()),
             gate: Mutex::new(WaitQueue::new()),
@@ -84,9 +91,26 @@ impl RawRwLock {
     pub(crate) fn new() -> Self {
         Self {
             state: AtomicU32::new(0),
+            tag: Tag::new(),
             writers: RawMutex::new(),
             readers: Mutex::new(WaitQueue::new()),
             gate: Mutex::new(WaitQueue::new()),
+        }
+    }
+
+    #[cfg(not(raddle_model))]
+    #[inline]
+    pub(crate) fn noted(&self, mode: Mode) -> Noted<'_> {
+        Noted::new(self, &self.tag, mode)
+    }
+
+    #[inline]
+    fn ask(&self, want: Want, site: Site) -> Ask<'_> {
+        Ask {
+            tag: &self.tag,
+            kind: Kind::RwLock,
+            want,
+            site,
         }
     }
 
@@ -110,16 +134,22 @@ impl RawRwLock {
 
     /// Reads, unless `until` comes first.
     #[inline]
+    #[track_caller]
     pub(crate) fn read(&self, minds: Minds, until: Until) -> bool {
+        self.read_at(minds, until, Location::caller())
+    }
+
+    #[inline]
+    pub(crate) fn read_at(&self, minds: Minds, until: Until, site: Site) -> bool {
         if until != Until::Firmly {
             checkpoint();
         }
-        self.try_read(minds) || self.read_slowly(minds, until)
+        self.try_read(minds) || self.read_slowly(minds, until, site)
     }
 
     #[cold]
     #[inline(never)]
-    fn read_slowly(&self, minds: Minds, until: Until) -> bool {
+    fn read_slowly(&self, minds: Minds, until: Until, site: Site) -> bool {
         let mut spin = Spin::new();
         while spin.once() {
             if self.try_read(minds) {
@@ -143,6 +173,13 @@ impl RawRwLock {
                 Err(other) => state = other,
             }
         }
+        let want = match minds {
+            Minds::Waiting => Want::Read,
+            Minds::Writing => Want::ReadBeside,
+        };
+        // Under the lock of the queue, which the writer that keeps us out
+        // needs before it lets us in: so it is this writer for whom we wait.
+        let _standing = held::wait_for(self.ask(want, site), Reason::RwLockRead, until);
         let entry = Entry::last(Reason::RwLockRead, until);
         // Who wakes counts it in.
         wait(&self.readers, readers, entry).is_some()
@@ -192,7 +229,13 @@ impl RawRwLock {
 
     /// Writes, unless `until` comes first.
     #[inline]
+    #[track_caller]
     pub(crate) fn write(&self, until: Until) -> bool {
+        self.write_at(until, Location::caller())
+    }
+
+    #[inline]
+    pub(crate) fn write_at(&self, until: Until, site: Site) -> bool {
         /// Not in after all: another writer may be next.
         struct Resign<'a>(&'a RawMutex);
 
@@ -205,11 +248,12 @@ impl RawRwLock {
         if until != Until::Firmly {
             checkpoint();
         }
-        if !self.writers.acquire_as(Reason::RwLockWrite, until) {
+        let ask = || self.ask(Want::Alone, site);
+        if !self.writers.acquire_as(Reason::RwLockWrite, until, ask) {
             return false;
         }
         let resign = Resign(&self.writers);
-        let is_in = self.enter(until);
+        let is_in = self.enter_at(until, site);
         if is_in {
             std::mem::forget(resign);
         }
@@ -219,13 +263,19 @@ impl RawRwLock {
     /// With the mutex held: writes, unless `until` comes first. If it does,
     /// or shutdown does, only the mutex is held, as before.
     #[inline]
+    #[track_caller]
     pub(crate) fn enter(&self, until: Until) -> bool {
-        self.try_enter() || self.enter_slowly(until)
+        self.enter_at(until, Location::caller())
+    }
+
+    #[inline]
+    fn enter_at(&self, until: Until, site: Site) -> bool {
+        self.try_enter() || self.enter_slowly(until, site)
     }
 
     #[cold]
     #[inline(never)]
-    fn enter_slowly(&self, until: Until) -> bool {
+    fn enter_slowly(&self, until: Until, site: Site) -> bool {
         /// Not in after all: readers need wait no longer.
         struct Retract<'a>(&'a RawRwLock);
 
@@ -235,6 +285,8 @@ impl RawRwLock {
             }
         }
 
+        // Before it keeps readers out: see `read_slowly`.
+        let _standing = held::wait_for(self.ask(Want::Gate, site), Reason::RwLockWrite, until);
         // ORDER: Acquire pairs with `end_read`.
         if self.state.fetch_or(WRITER, Acquire) < READER {
             return true;
@@ -319,11 +371,17 @@ impl RawRwLock {
     }
 
     /// Reads upgradably: keeps writers out, not readers.
+    #[track_caller]
     pub(crate) fn upgradable(&self, until: Until) -> bool {
+        self.upgradable_at(until, Location::caller())
+    }
+
+    pub(crate) fn upgradable_at(&self, until: Until, site: Site) -> bool {
         if until != Until::Firmly {
             checkpoint();
         }
-        self.writers.acquire_as(Reason::RwLockWrite, until)
+        let ask = || self.ask(Want::Upgradable, site);
+        self.writers.acquire_as(Reason::RwLockWrite, until, ask)
     }
 
     pub(crate) fn try_upgradable(&self) -> bool {

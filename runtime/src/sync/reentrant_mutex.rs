@@ -1,8 +1,12 @@
 //! A lock that its holder may lock again.
 
+use super::held::{self, Kind};
 use super::raw_mutex::RawMutex;
-use raddle_scheduler::current;
+use raddle_scheduler::{clock, current};
+use std::fmt;
 use std::num::NonZeroUsize;
+use std::ops::{Deref, DerefMut};
+use std::panic::Location;
 use std::time::{Duration, Instant};
 
 /// A lock that its holder may lock again and again; it gives shared access to
@@ -29,7 +33,99 @@ use std::time::{Duration, Instant};
 ///
 /// # Go
 /// None.
-pub type ReentrantMutex<T> = lock_api::ReentrantMutex<RawReentrantMutex, GoroutineIdentity, T>;
+#[derive(Default)]
+pub struct ReentrantMutex<T: ?Sized>(Inner<T>);
+
+type Inner<T> = lock_api::ReentrantMutex<RawReentrantMutex, GoroutineIdentity, T>;
+
+// lock_api's own but for `lock` and its kin, which there do not pass on where
+// they were called; so they say it beforehand.
+impl<T> ReentrantMutex<T> {
+    /// A lock around `value`, held by nobody.
+    ///
+    /// # Blocking
+    /// Never.
+    pub const fn new(value: T) -> Self {
+        Self(Inner::new(value))
+    }
+
+    /// The value; nobody else can hold it.
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn into_inner(self) -> T {
+        self.0.into_inner()
+    }
+}
+
+impl<T: ?Sized> ReentrantMutex<T> {
+    /// Takes the lock, once more if the caller has it.
+    ///
+    /// # Blocking
+    /// Parks while another holds it; on a plain OS thread it blocks the
+    /// thread.
+    #[inline]
+    #[track_caller]
+    pub fn lock(&self) -> ReentrantMutexGuard<'_, T> {
+        held::saying_where(Location::caller(), || self.0.lock())
+    }
+
+    /// Takes the lock if no other holds it.
+    ///
+    /// # Blocking
+    /// Never.
+    #[inline]
+    #[track_caller]
+    pub fn try_lock(&self) -> Option<ReentrantMutexGuard<'_, T>> {
+        held::saying_where(Location::caller(), || self.0.try_lock())
+    }
+
+    /// As [`lock`](Self::lock), for `timeout` at most.
+    ///
+    /// # Blocking
+    /// As [`lock`](Self::lock).
+    #[inline]
+    #[track_caller]
+    pub fn try_lock_for(&self, timeout: Duration) -> Option<ReentrantMutexGuard<'_, T>> {
+        held::saying_where(Location::caller(), || self.0.try_lock_for(timeout))
+    }
+
+    /// As [`lock`](Self::lock), until `deadline` at the latest.
+    ///
+    /// # Blocking
+    /// As [`lock`](Self::lock).
+    #[inline]
+    #[track_caller]
+    pub fn try_lock_until(&self, deadline: Instant) -> Option<ReentrantMutexGuard<'_, T>> {
+        held::saying_where(Location::caller(), || self.0.try_lock_until(deadline))
+    }
+}
+
+impl<T: ?Sized> Deref for ReentrantMutex<T> {
+    type Target = Inner<T>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<T: ?Sized> DerefMut for ReentrantMutex<T> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
+impl<T> From<T> for ReentrantMutex<T> {
+    fn from(value: T) -> Self {
+        Self::new(value)
+    }
+}
+
+impl<T: ?Sized + fmt::Debug> fmt::Debug for ReentrantMutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
 
 /// Holds a [`ReentrantMutex`] while it lives, once.
 ///
@@ -61,18 +157,26 @@ unsafe impl lock_api::RawMutex for RawReentrantMutex {
     // Firmly: lock_api's `unlocked` takes it again by this, and has the count
     // away meanwhile.
     #[inline]
+    #[track_caller]
     fn lock(&self) {
-        self.0.acquire_firmly();
+        let site = held::said_where(Location::caller());
+        self.0.acquire_firmly(Kind::ReentrantMutex, site);
+        self.0.noted().if_taken(true, site);
     }
 
     #[inline]
+    #[track_caller]
     fn try_lock(&self) -> bool {
-        self.0.try_acquire()
+        let site = held::said_where(Location::caller());
+        let taken = self.0.try_acquire();
+        self.0.noted().if_taken(taken, site)
     }
 
     #[inline]
     unsafe fn unlock(&self) {
-        self.0.release();
+        if self.0.noted().may_give_back() {
+            self.0.release();
+        }
     }
 
     #[inline]
@@ -85,11 +189,15 @@ unsafe impl lock_api::RawMutex for RawReentrantMutex {
 unsafe impl lock_api::RawMutexFair for RawReentrantMutex {
     #[inline]
     unsafe fn unlock_fair(&self) {
-        self.0.release_fairly();
+        if self.0.noted().may_give_back() {
+            self.0.release_fairly();
+        }
     }
 
+    #[track_caller]
     unsafe fn bump(&self) {
-        self.0.bump_firmly();
+        let _lent = self.0.noted().lend();
+        self.0.bump_firmly(Kind::ReentrantMutex, Location::caller());
     }
 }
 
@@ -99,13 +207,19 @@ unsafe impl lock_api::RawMutexTimed for RawReentrantMutex {
     type Instant = Instant;
 
     #[inline]
+    #[track_caller]
     fn try_lock_for(&self, timeout: Duration) -> bool {
-        lock_api::RawMutexTimed::try_lock_for(&self.0, timeout)
+        let site = held::said_where(Location::caller());
+        let taken = self.0.acquire_until(|| clock::after(timeout));
+        self.0.noted().if_taken(taken, site)
     }
 
     #[inline]
+    #[track_caller]
     fn try_lock_until(&self, deadline: Instant) -> bool {
-        lock_api::RawMutexTimed::try_lock_until(&self.0, deadline)
+        let site = held::said_where(Location::caller());
+        let taken = self.0.acquire_until(|| clock::at(deadline));
+        self.0.noted().if_taken(taken, site)
     }
 }
 

@@ -1,10 +1,11 @@
 //! A lock for many readers or one writer, with parking_lot's methods.
 
-use super::lost::{self, Key};
+use super::held::Mode;
 use super::raw_rwlock::{Minds, RawRwLock};
 use super::wait_queue::{Until, take_again};
 use lock_api::GuardNoSend;
 use raddle_scheduler::clock;
+use std::panic::Location;
 use std::time::{Duration, Instant};
 
 /// A lock around a value that many may read at once, or one may write, for
@@ -104,6 +105,16 @@ fn at(deadline: Instant) -> Until {
     Until::Deadline(clock::at(deadline))
 }
 
+impl RawRwLock {
+    /// The caller, who reads upgradably, has tried to become the writer.
+    fn upgraded(&self, is_in: bool) -> bool {
+        if is_in {
+            self.noted(Mode::Upgradable).becomes(Mode::Alone);
+        }
+        is_in
+    }
+}
+
 // SAFETY: invariants 1 and 2 of `RawRwLock`, and its models: a writer is in
 // alone.
 unsafe impl lock_api::RawRwLock for RawRwLock {
@@ -112,39 +123,47 @@ unsafe impl lock_api::RawRwLock for RawRwLock {
     type GuardMarker = GuardNoSend;
 
     #[inline]
+    #[track_caller]
     fn lock_shared(&self) {
-        lost::taking(Key::of(self), || {
-            self.read(Minds::Waiting, Until::Woken);
-        });
+        let noted = self.noted(Mode::Read);
+        let taking = noted.taking();
+        self.read(Minds::Waiting, Until::Woken);
+        noted.taken(taking, Location::caller());
     }
 
     #[inline]
+    #[track_caller]
     fn try_lock_shared(&self) -> bool {
-        lost::note_if_taken(Key::of(self), self.try_read(Minds::Waiting))
+        let taken = self.try_read(Minds::Waiting);
+        self.noted(Mode::Read).if_taken(taken, Location::caller())
     }
 
     #[inline]
     unsafe fn unlock_shared(&self) {
-        if !lost::is_lost(Key::of(self)) {
+        if self.noted(Mode::Read).may_give_back() {
             self.end_read();
         }
     }
 
     #[inline]
+    #[track_caller]
     fn lock_exclusive(&self) {
-        lost::taking(Key::of(self), || {
-            self.write(Until::Woken);
-        });
+        let noted = self.noted(Mode::Alone);
+        let taking = noted.taking();
+        self.write(Until::Woken);
+        noted.taken(taking, Location::caller());
     }
 
     #[inline]
+    #[track_caller]
     fn try_lock_exclusive(&self) -> bool {
-        lost::note_if_taken(Key::of(self), self.try_write())
+        let taken = self.try_write();
+        self.noted(Mode::Alone).if_taken(taken, Location::caller())
     }
 
     #[inline]
     unsafe fn unlock_exclusive(&self) {
-        if !lost::is_lost(Key::of(self)) {
+        if self.noted(Mode::Alone).may_give_back() {
             self.end_write();
         }
     }
@@ -164,28 +183,34 @@ unsafe impl lock_api::RawRwLock for RawRwLock {
 // lives on.
 unsafe impl lock_api::RawRwLockFair for RawRwLock {
     unsafe fn unlock_shared_fair(&self) {
-        if !lost::is_lost(Key::of(self)) {
+        if self.noted(Mode::Read).may_give_back() {
             self.end_read();
         }
     }
 
     unsafe fn unlock_exclusive_fair(&self) {
-        if !lost::is_lost(Key::of(self)) {
+        if self.noted(Mode::Alone).may_give_back() {
             self.end_write_fairly();
         }
     }
 
+    #[track_caller]
     unsafe fn bump_shared(&self) {
+        let site = Location::caller();
+        let _lent = self.noted(Mode::Read).lend();
         self.end_read();
         take_again(|until| {
-            self.read(Minds::Waiting, until);
+            self.read_at(Minds::Waiting, until, site);
         });
     }
 
+    #[track_caller]
     unsafe fn bump_exclusive(&self) {
+        let site = Location::caller();
+        let _lent = self.noted(Mode::Alone).lend();
         self.end_write_fairly();
         take_again(|until| {
-            self.write(until);
+            self.write_at(until, site);
         });
     }
 }
@@ -194,6 +219,7 @@ unsafe impl lock_api::RawRwLockFair for RawRwLock {
 // writer.
 unsafe impl lock_api::RawRwLockDowngrade for RawRwLock {
     unsafe fn downgrade(&self) {
+        self.noted(Mode::Alone).becomes(Mode::Read);
         self.downgrade();
     }
 }
@@ -203,87 +229,112 @@ unsafe impl lock_api::RawRwLockTimed for RawRwLock {
     type Duration = Duration;
     type Instant = Instant;
 
+    #[track_caller]
     fn try_lock_shared_for(&self, timeout: Duration) -> bool {
-        lost::note_if_taken(Key::of(self), self.read(Minds::Waiting, after(timeout)))
+        let taken = self.read(Minds::Waiting, after(timeout));
+        self.noted(Mode::Read).if_taken(taken, Location::caller())
     }
 
+    #[track_caller]
     fn try_lock_shared_until(&self, deadline: Instant) -> bool {
-        lost::note_if_taken(Key::of(self), self.read(Minds::Waiting, at(deadline)))
+        let taken = self.read(Minds::Waiting, at(deadline));
+        self.noted(Mode::Read).if_taken(taken, Location::caller())
     }
 
+    #[track_caller]
     fn try_lock_exclusive_for(&self, timeout: Duration) -> bool {
-        lost::note_if_taken(Key::of(self), self.write(after(timeout)))
+        let taken = self.write(after(timeout));
+        self.noted(Mode::Alone).if_taken(taken, Location::caller())
     }
 
+    #[track_caller]
     fn try_lock_exclusive_until(&self, deadline: Instant) -> bool {
-        lost::note_if_taken(Key::of(self), self.write(at(deadline)))
+        let taken = self.write(at(deadline));
+        self.noted(Mode::Alone).if_taken(taken, Location::caller())
     }
 }
 
 // SAFETY: as above; beside readers no writer is in.
 unsafe impl lock_api::RawRwLockRecursive for RawRwLock {
+    #[track_caller]
     fn lock_shared_recursive(&self) {
-        lost::taking(Key::of(self), || {
-            self.read(Minds::Writing, Until::Woken);
-        });
+        let noted = self.noted(Mode::Read);
+        let taking = noted.taking();
+        self.read(Minds::Writing, Until::Woken);
+        noted.taken(taking, Location::caller());
     }
 
+    #[track_caller]
     fn try_lock_shared_recursive(&self) -> bool {
-        lost::note_if_taken(Key::of(self), self.try_read(Minds::Writing))
+        let taken = self.try_read(Minds::Writing);
+        self.noted(Mode::Read).if_taken(taken, Location::caller())
     }
 }
 
 // SAFETY: as above.
 unsafe impl lock_api::RawRwLockRecursiveTimed for RawRwLock {
+    #[track_caller]
     fn try_lock_shared_recursive_for(&self, timeout: Duration) -> bool {
-        lost::note_if_taken(Key::of(self), self.read(Minds::Writing, after(timeout)))
+        let taken = self.read(Minds::Writing, after(timeout));
+        self.noted(Mode::Read).if_taken(taken, Location::caller())
     }
 
+    #[track_caller]
     fn try_lock_shared_recursive_until(&self, deadline: Instant) -> bool {
-        lost::note_if_taken(Key::of(self), self.read(Minds::Writing, at(deadline)))
+        let taken = self.read(Minds::Writing, at(deadline));
+        self.noted(Mode::Read).if_taken(taken, Location::caller())
     }
 }
 
 // SAFETY: as above; who holds the mutex keeps writers out, and others who
 // would be upgradable. An upgrade that fails or unwinds leaves it held.
 unsafe impl lock_api::RawRwLockUpgrade for RawRwLock {
+    #[track_caller]
     fn lock_upgradable(&self) {
-        lost::taking(Key::of(self), || {
-            self.upgradable(Until::Woken);
-        });
+        let noted = self.noted(Mode::Upgradable);
+        let taking = noted.taking();
+        self.upgradable(Until::Woken);
+        noted.taken(taking, Location::caller());
     }
 
+    #[track_caller]
     fn try_lock_upgradable(&self) -> bool {
-        lost::note_if_taken(Key::of(self), self.try_upgradable())
+        let taken = self.try_upgradable();
+        self.noted(Mode::Upgradable).if_taken(taken, Location::caller())
     }
 
     unsafe fn unlock_upgradable(&self) {
-        if !lost::is_lost(Key::of(self)) {
+        if self.noted(Mode::Upgradable).may_give_back() {
             self.end_upgradable();
         }
     }
 
+    #[track_caller]
     unsafe fn upgrade(&self) {
         let _written = self.enter(Until::Woken);
+        self.noted(Mode::Upgradable).becomes(Mode::Alone);
     }
 
     unsafe fn try_upgrade(&self) -> bool {
-        self.try_enter()
+        self.upgraded(self.try_enter())
     }
 }
 
 // SAFETY: as above. The bump has it again also if it unwinds.
 unsafe impl lock_api::RawRwLockUpgradeFair for RawRwLock {
     unsafe fn unlock_upgradable_fair(&self) {
-        if !lost::is_lost(Key::of(self)) {
+        if self.noted(Mode::Upgradable).may_give_back() {
             self.end_upgradable_fairly();
         }
     }
 
+    #[track_caller]
     unsafe fn bump_upgradable(&self) {
+        let site = Location::caller();
+        let _lent = self.noted(Mode::Upgradable).lend();
         self.end_upgradable_fairly();
         take_again(|until| {
-            self.upgradable(until);
+            self.upgradable_at(until, site);
         });
     }
 }
@@ -291,29 +342,37 @@ unsafe impl lock_api::RawRwLockUpgradeFair for RawRwLock {
 // SAFETY: as above; each goes on in its new role before it ends the old one.
 unsafe impl lock_api::RawRwLockUpgradeDowngrade for RawRwLock {
     unsafe fn downgrade_upgradable(&self) {
+        self.noted(Mode::Upgradable).becomes(Mode::Read);
         self.downgrade_upgradable();
     }
 
     unsafe fn downgrade_to_upgradable(&self) {
+        self.noted(Mode::Alone).becomes(Mode::Upgradable);
         self.downgrade_to_upgradable();
     }
 }
 
 // SAFETY: as above; at the deadline it is as before.
 unsafe impl lock_api::RawRwLockUpgradeTimed for RawRwLock {
+    #[track_caller]
     fn try_lock_upgradable_for(&self, timeout: Duration) -> bool {
-        lost::note_if_taken(Key::of(self), self.upgradable(after(timeout)))
+        let taken = self.upgradable(after(timeout));
+        self.noted(Mode::Upgradable).if_taken(taken, Location::caller())
     }
 
+    #[track_caller]
     fn try_lock_upgradable_until(&self, deadline: Instant) -> bool {
-        lost::note_if_taken(Key::of(self), self.upgradable(at(deadline)))
+        let taken = self.upgradable(at(deadline));
+        self.noted(Mode::Upgradable).if_taken(taken, Location::caller())
     }
 
+    #[track_caller]
     unsafe fn try_upgrade_for(&self, timeout: Duration) -> bool {
-        self.enter(after(timeout))
+        self.upgraded(self.enter(after(timeout)))
     }
 
+    #[track_caller]
     unsafe fn try_upgrade_until(&self, deadline: Instant) -> bool {
-        self.enter(at(deadline))
+        self.upgraded(self.enter(at(deadline)))
     }
 }
