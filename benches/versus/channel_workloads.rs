@@ -100,13 +100,13 @@ pub const WORKLOADS: &[Workload] = &[
             target(
                 "mutex_contended",
                 NS_PER_OP,
-                of("go", "mutex_contended", 1.5),
+                of("go", "mutex_contended", 1.3),
             )
             .at(1),
             target(
                 "mutex_contended",
                 NS_PER_OP,
-                of("threads", "mutex_contended", 1.2),
+                of("threads", "mutex_contended", 1.0),
             )
             .at(2),
             target(

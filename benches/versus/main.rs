@@ -11,7 +11,7 @@
 //! |---|---|
 //! | `options` | the command line |
 //! | `plan` | what a workload is: what is shown, compared, aimed at |
-//! | `task_workloads`, `channel_workloads` | the workloads |
+//! | `task_workloads`, `channel_workloads`, `sync_workloads` | the workloads |
 //! | `programs` | builds the programs; who takes part |
 //! | `go` | finds the Go toolchain |
 //! | `run` | one run of one program |
@@ -37,6 +37,7 @@ mod rounds;
 mod run;
 mod self_check;
 mod summary;
+mod sync_workloads;
 mod table;
 mod task_workloads;
 

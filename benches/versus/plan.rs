@@ -1,6 +1,6 @@
 //! What a workload of the comparison is: what is shown, compared, aimed at.
 
-use crate::{channel_workloads, task_workloads};
+use crate::{channel_workloads, sync_workloads, task_workloads};
 
 /// One workload of the comparison.
 pub struct Workload {
@@ -179,7 +179,11 @@ impl Workload {
 
 /// All workloads.
 pub fn all() -> impl Iterator<Item = &'static Workload> {
-    let tables = [task_workloads::WORKLOADS, channel_workloads::WORKLOADS];
+    let tables = [
+        task_workloads::WORKLOADS,
+        channel_workloads::WORKLOADS,
+        sync_workloads::WORKLOADS,
+    ];
     tables.into_iter().flatten()
 }
 

@@ -169,7 +169,7 @@ fn targets_know_mode_and_procs() {
             ("go", &[10.0]),
             ("threads", &[20.0]),
             ("raddle-pinned", &[11.0]),
-            ("raddle-migrate", &[22.0]),
+            ("raddle-migrate", &[18.0]),
         ],
     );
     let verdicts = |row: usize| {
@@ -181,7 +181,7 @@ fn targets_know_mode_and_procs() {
     };
     assert_eq!(verdicts(0), []);
     assert_eq!(verdicts(2), [(" of go", Some(1.1), Some(false))]);
-    assert_eq!(verdicts(3), [(" of threads", Some(1.1), Some(true))]);
+    assert_eq!(verdicts(3), [(" of threads", Some(0.9), Some(true))]);
 }
 
 /// 64 receivers with 64 of another's, and with one of raddle's own.

@@ -45,7 +45,9 @@ pub const WORKLOADS: &[Workload] = &[
         per_op: false,
         shown: &[CPU, P50, P99, MAX],
         targets: &[
-            target("sleep_many", WALL, of("tokio", "sleep_many", 1.2)),
+            target("sleep_many", WALL, of("tokio", "sleep_many", 1.0)),
+            target("sleep_many", CPU, of("tokio", "sleep_many", 1.0)),
+            target("sleep_many", P99, Limit::Is(3000.0)),
             target("sleep_many", WALL, of("go", "sleep_many", 0.6)),
         ],
         ..USUAL

@@ -6,6 +6,7 @@
 //	work.go       what tasks compute; the ticker
 //	workloads.go  goroutines, sleeps, memory
 //	channels.go   channels and a lock
+//	sync.go       locks and their kin, contexts, timers
 //	patterns.go   programs made of goroutines and channels
 package main
 
@@ -25,7 +26,7 @@ type workload struct {
 	run  func(task) outcome
 }
 
-var workloads = slices.Concat(taskWorkloads, channelWorkloads, patternWorkloads)
+var workloads = slices.Concat(taskWorkloads, channelWorkloads, syncWorkloads, patternWorkloads)
 
 // A task is what a workload is asked to do.
 type task struct {

@@ -70,6 +70,14 @@ impl Outcome {
         self.with(name, mean)
     }
 
+    /// Adds of two parts what they took: the first took so long.
+    #[must_use]
+    pub fn in_two(self, first: &str, took: Duration, second: &str) -> Self {
+        let ms = |part: Duration| part.as_nanos() as f64 / 1e6;
+        let rest = ms(self.wall.saturating_sub(took));
+        self.with(first, ms(took)).with(second, rest)
+    }
+
     /// The spawning of parked tasks (`self`) and their `release` as one:
     /// `spawn_ms`, `release_ms`, and both as the region's time.
     #[must_use]

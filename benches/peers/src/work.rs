@@ -1,6 +1,7 @@
 //! What tasks compute.
 
 use std::hint::black_box;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 /// `fork_join` spawns for arguments above this.
@@ -78,6 +79,36 @@ pub const CROWD: u64 = 4;
 
 /// How many tasks want the one lock of `mutex_contended`.
 pub const CONTENDERS: u64 = 8;
+
+/// How many permits the `semaphore` has.
+pub const PERMITS: usize = 2;
+
+/// Who holds permits: never more than there are.
+#[derive(Default)]
+pub struct Inside(AtomicUsize);
+
+impl Inside {
+    /// Nobody.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One more.
+    pub fn enter(&self) {
+        assert!(self.0.fetch_add(1, Relaxed) < PERMITS, "too many");
+    }
+
+    /// One less.
+    pub fn leave(&self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+/// How far off the timers are that never fire.
+pub const HOUR: Duration = Duration::from_secs(3600);
+
+/// How often each timer of `timers_reset` is set anew.
+pub const RESETS: u64 = 10;
 
 /// How many tasks stand in the `ring`.
 pub const RING: u64 = 1000;

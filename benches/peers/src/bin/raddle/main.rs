@@ -2,6 +2,7 @@
 #![allow(unsafe_code, reason = "migrating is a promise about thread-locals")]
 
 mod channels;
+mod clocks;
 mod locks;
 mod patterns;
 
@@ -59,6 +60,7 @@ fn main() -> ExitCode {
         WORKLOADS,
         channels::WORKLOADS,
         locks::WORKLOADS,
+        clocks::WORKLOADS,
         patterns::WORKLOADS,
     ];
     raddle_peers::program::main(&workloads, |own| match own.mode {

@@ -3,6 +3,7 @@
 //! Sizes are smaller where each operation is the kernel's work.
 
 mod channels;
+mod locks;
 mod patterns;
 
 use crossbeam_channel::bounded;
@@ -34,7 +35,12 @@ const WORKLOADS: &[Workload<NoOptions>] = &[
 ];
 
 fn main() -> ExitCode {
-    let workloads = [WORKLOADS, channels::WORKLOADS, patterns::WORKLOADS];
+    let workloads = [
+        WORKLOADS,
+        channels::WORKLOADS,
+        locks::WORKLOADS,
+        patterns::WORKLOADS,
+    ];
     raddle_peers::program::main(&workloads, |_| "threads")
 }
 

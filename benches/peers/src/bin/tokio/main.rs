@@ -1,6 +1,8 @@
 //! The workloads by tokio.
 
 mod channels;
+mod clocks;
+mod locks;
 mod patterns;
 
 use clap::{Args, ValueEnum};
@@ -58,7 +60,13 @@ const WORKLOADS: &[Workload<Own>] = &[
 ];
 
 fn main() -> ExitCode {
-    let workloads = [WORKLOADS, channels::WORKLOADS, patterns::WORKLOADS];
+    let workloads = [
+        WORKLOADS,
+        channels::WORKLOADS,
+        locks::WORKLOADS,
+        clocks::WORKLOADS,
+        patterns::WORKLOADS,
+    ];
     raddle_peers::program::main(&workloads, |own| match own.flavor {
         Flavor::Mt => "tokio",
         Flavor::Ct => "tokio-ct",
@@ -116,6 +124,19 @@ impl Countdown {
         self.last.notified().await;
         assert_eq!(self.left.load(Acquire), 0);
     }
+}
+
+/// Goes to the end of the queue at once: `yield_now` asks the driver first.
+async fn yield_by_waking_itself() {
+    let mut left = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut left, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 async fn joined<T>(task: JoinHandle<T>) -> T {
@@ -228,15 +249,7 @@ fn yield_now(case: &Case) -> Outcome {
 fn yield_selfwake(case: &Case) -> Outcome {
     async fn yields(n: u64) {
         for _ in 0..n {
-            let mut left = false;
-            poll_fn(|context| {
-                if std::mem::replace(&mut left, true) {
-                    return Poll::Ready(());
-                }
-                context.waker().wake_by_ref();
-                Poll::Pending
-            })
-            .await;
+            yield_by_waking_itself().await;
         }
     }
     let [warm_up, n] = case.passes();
