@@ -15,7 +15,7 @@
 
 use super::held::{self, Ask, Kind, Site, Tag, Want};
 use super::raw_mutex::RawMutex;
-use super::spin::Spin;
+use super::spin::{Spin, WAITING};
 use super::wait_queue::{Entry, Until, WaitQueue, Woken, wait};
 #[cfg(not(raddle_model))]
 use super::{held::Mode, notes::Noted};
@@ -151,7 +151,7 @@ impl RawRwLock {
     #[inline(never)]
     fn read_slowly(&self, minds: Minds, until: Until, site: Site) -> bool {
         let mut spin = Spin::new();
-        while spin.once() {
+        while spin.once_for(|| self.holders_for_readers()) {
             if self.try_read(minds) {
                 return true;
             }
@@ -293,7 +293,7 @@ impl RawRwLock {
         }
         let retract = Retract(self);
         let mut spin = Spin::new();
-        while spin.once() && !self.has_no_readers() {}
+        while spin.once_for(|| self.count_readers()) && !self.has_no_readers() {}
         loop {
             let gate = self.gate.lock();
             if self.has_no_readers() {
@@ -306,6 +306,23 @@ impl RawRwLock {
         }
         std::mem::forget(retract);
         true
+    }
+
+    /// Whom a reader waits for that may leave in a moment: the writer that is
+    /// in. Where it waits for readers itself, or others have lined up, they
+    /// take turns, and each look delays the one it is for.
+    fn holders_for_readers(&self) -> u32 {
+        // ORDER: Relaxed: a hint.
+        if self.state.load(Relaxed) <= WRITER {
+            1
+        } else {
+            WAITING
+        }
+    }
+
+    fn count_readers(&self) -> u32 {
+        // ORDER: Relaxed: a hint.
+        self.state.load(Relaxed) / READER
     }
 
     fn has_no_readers(&self) -> bool {

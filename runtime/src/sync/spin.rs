@@ -22,9 +22,16 @@ impl Spin {
 
     /// Waits a moment, up to half a microsecond in all. `false`: it is time
     /// to park, or the holder cannot be running now.
-    #[cfg(not(raddle_model))]
+    #[inline]
     pub(crate) fn once(&mut self) -> bool {
-        if self.round == ROUNDS || (self.round == 0 && !others_run()) {
+        self.once_for(|| 1)
+    }
+
+    /// As `once`, for so many holders: not all run, if they are more than can
+    /// run beside the caller.
+    #[cfg(not(raddle_model))]
+    pub(crate) fn once_for(&mut self, holders: impl FnOnce() -> u32) -> bool {
+        if self.round == ROUNDS || !can_run(holders()) {
             return false;
         }
         for _ in 0..1_u32 << self.round {
@@ -36,22 +43,26 @@ impl Spin {
 
     /// In a model others have run as long as they were to.
     #[cfg(raddle_model)]
-    pub(crate) fn once(&mut self) -> bool {
+    pub(crate) fn once_for(&mut self, _holders: impl FnOnce() -> u32) -> bool {
         let _none = self.round;
         false
     }
 }
 
-/// Whether anything runs beside the caller: goroutines of its runtime, or
+/// Holders that do not run, however many may.
+pub(crate) const WAITING: u32 = u32::MAX;
+
+/// Whether so many can run beside the caller: goroutines of its runtime, or
 /// threads.
 #[cfg(not(raddle_model))]
-fn others_run() -> bool {
+fn can_run(holders: u32) -> bool {
     use crate::runtime::num_cpus;
     use raddle_scheduler::with_current_scheduler;
     use std::sync::OnceLock;
 
     static CPUS: OnceLock<usize> = OnceLock::new();
 
-    *CPUS.get_or_init(num_cpus) > 1
-        && with_current_scheduler(|current| current.is_none_or(|it| it.max_procs() > 1))
+    let holders = holders as usize;
+    *CPUS.get_or_init(num_cpus) > holders
+        && with_current_scheduler(|current| current.is_none_or(|it| it.max_procs() > holders))
 }
