@@ -74,10 +74,13 @@ fn one_done_too_many_wakes_those_who_wait_all_the_same() {
 
 #[test]
 fn an_add_that_overflows_panics_and_the_count_stays() {
+    const MOST: isize = isize::MAX / 2;
     let group = WaitGroup::new();
-    group.add(isize::MAX);
-    assert!(catch_unwind(AssertUnwindSafe(|| group.add(1))).is_err());
-    group.add(-isize::MAX);
+    group.add(MOST);
+    for more in [1, MOST, isize::MAX] {
+        assert!(catch_unwind(AssertUnwindSafe(|| group.add(more))).is_err());
+    }
+    group.add(-MOST);
     group.wait();
 }
 

@@ -3,7 +3,9 @@
 use super::wait_queue::{Entry, WaitQueue, wait};
 #[cfg(not(raddle_model))]
 use crate::go::JoinHandle;
-use crate::shim::{AcqRel, Acquire, AtomicIsize, Mutex, Reason, Relaxed, checkpoint, clock};
+use crate::shim::{
+    AcqRel, Acquire, AtomicIsize, Mutex, MutexGuard, Reason, Relaxed, checkpoint, clock,
+};
 #[cfg(not(raddle_model))]
 use crate::start::with_scheduler;
 use std::fmt;
@@ -45,60 +47,124 @@ pub struct WaitGroup {
 }
 
 /// Invariants
-/// 1. The count goes from 1 to 0 under the lock only, and in the same hold of
-///    it all who wait are taken out. So they waited for this very zero.
-/// 2. A waiter enters under the lock, and only when the count is not 0. So
-///    with 1. nobody waits while the count is 0.
+/// 1. The count leaves 0 by an exchange, from a word without [`WAITED`]. So
+///    where the count is 0 and `WAITED` is set it stays so, until somebody
+///    with the lock clears `WAITED` and takes all out who wait, in the same
+///    hold of the lock. So they waited for this very zero.
+/// 2. A waiter enters under the lock, by an exchange that finds a count above
+///    0 and sets `WAITED`. So who brings the count to 0 sees `WAITED`, and
+///    comes for the waiters.
+/// 3. The count is below 0 only while a call that is to panic has not taken
+///    back what it subtracted: it does so under the lock, and then does for
+///    the waiters what 2 says.
 struct Inner {
-    count: AtomicIsize,
+    /// Twice the count, and `WAITED`.
+    word: AtomicIsize,
     waiters: Mutex<WaitQueue>,
+}
+
+/// Somebody may wait.
+const WAITED: isize = 1;
+const ONE: isize = 2;
+
+fn count(word: isize) -> isize {
+    word >> 1
 }
 
 impl Default for Inner {
     fn default() -> Self {
         Self {
-            count: AtomicIsize::new(0),
+            word: AtomicIsize::new(0),
             waiters: Mutex::new(WaitQueue::new()),
         }
     }
 }
 
 impl Inner {
+    #[inline]
     fn add(&self, delta: isize) {
+        if delta < 0 {
+            self.subtract(delta);
+        } else {
+            self.add_more(delta);
+        }
+    }
+
+    #[inline]
+    fn add_more(&self, delta: isize) {
         // ORDER: Relaxed: the exchange decides.
-        let mut now = self.count.load(Relaxed);
+        let mut word = self.word.load(Relaxed);
         loop {
-            let Some(next) = now.checked_add(delta).filter(|next| *next >= 0) else {
-                panic!(
-                    "negative WaitGroup counter: {delta} was added to {now}; done is to be \
-                     called once for each one added"
-                );
-            };
-            if next == 0 && now != 0 {
-                return self.add_last(delta);
+            if word == WAITED || word < 0 {
+                word = self.settle();
+                continue;
             }
-            // ORDER: AcqRel: what every member did before its `done` is seen
-            // by who brings the count to zero, and through it by `wait`.
-            match self.count.compare_exchange_weak(now, next, AcqRel, Relaxed) {
+            let more = delta.checked_mul(ONE);
+            let Some(next) = more.and_then(|more| word.checked_add(more)) else {
+                panic_out_of_range(delta, word);
+            };
+            // ORDER: Relaxed: a read-modify-write, so it does not break the
+            // chain of releases that `is_zero` acquires.
+            match self
+                .word
+                .compare_exchange_weak(word, next, Relaxed, Relaxed)
+            {
                 Ok(_) => return,
-                Err(other) => now = other,
+                Err(other) => word = other,
             }
         }
     }
 
-    /// Perhaps the last: with the lock, for invariant 1.
-    #[cold]
-    fn add_last(&self, delta: isize) {
-        let mut waiters = self.waiters.lock();
-        // ORDER: AcqRel: as above.
-        let was = self.count.fetch_add(delta, AcqRel);
-        if was + delta < 0 {
-            // ORDER: Relaxed: taken back; the caller's mistake.
-            self.count.fetch_sub(delta, Relaxed);
-            drop(waiters);
-            panic!("negative WaitGroup counter: {delta} was added to {was}");
+    /// `delta` is below 0. One access to the word: where many are done at
+    /// once, a look before it would fetch the line twice.
+    #[inline]
+    fn subtract(&self, delta: isize) {
+        let Some(less) = delta.checked_mul(ONE) else {
+            // ORDER: Relaxed: shown.
+            panic_out_of_range(delta, self.word.load(Relaxed));
+        };
+        // ORDER: AcqRel: what every member did before its `done` is seen by
+        // who brings the count to zero, and through it by `wait`.
+        let was = self.word.fetch_add(less, AcqRel);
+        if count(was) + delta <= 0 {
+            self.is_over(was, delta);
         }
-        if was + delta == 0 {
+    }
+
+    /// The count was brought to zero, or below.
+    #[inline]
+    fn is_over(&self, was: isize, delta: isize) {
+        if count(was) + delta < 0 {
+            self.take_back(delta);
+            panic_out_of_range(delta, was);
+        }
+        if was & WAITED != 0 {
+            self.settle();
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn take_back(&self, delta: isize) {
+        let waiters = self.waiters.lock();
+        // ORDER: Relaxed: the caller's mistake, which shows nobody anything.
+        self.word.fetch_sub(delta * ONE, Relaxed);
+        self.let_go(waiters);
+    }
+
+    /// Wakes those who waited for the zero that is there; the word then.
+    #[cold]
+    #[inline(never)]
+    fn settle(&self) -> isize {
+        self.let_go(self.waiters.lock());
+        // ORDER: Relaxed: a hint.
+        self.word.load(Relaxed)
+    }
+
+    fn let_go(&self, mut waiters: MutexGuard<'_, WaitQueue>) {
+        // ORDER: Acquire pairs with every `done`, for those who are woken.
+        let is_zero = self.word.compare_exchange(WAITED, 0, Acquire, Relaxed);
+        if is_zero.is_ok() {
             let woken = waiters.take_all();
             drop(waiters);
             woken.wake();
@@ -107,8 +173,8 @@ impl Inner {
 
     fn is_zero(&self) -> bool {
         // ORDER: Acquire pairs with every `done`: each was a read-modify-write
-        // of the count, so the releases chain.
-        self.count.load(Acquire) == 0
+        // of the word, so the releases chain.
+        count(self.word.load(Acquire)) <= 0
     }
 
     fn wait(&self, deadline: Option<u64>) -> bool {
@@ -117,12 +183,34 @@ impl Inner {
             return true;
         }
         let waiters = self.waiters.lock();
-        if self.is_zero() {
-            return true;
+        // ORDER: Acquire: as in `is_zero`.
+        let mut word = self.word.load(Acquire);
+        loop {
+            if count(word) <= 0 {
+                return true;
+            }
+            // ORDER: Relaxed: nothing is shown; Acquire: as in `is_zero`.
+            match self
+                .word
+                .compare_exchange_weak(word, word | WAITED, Relaxed, Acquire)
+            {
+                Ok(_) => break,
+                Err(other) => word = other,
+            }
         }
         let entry = Entry::last(Reason::WaitGroupWait, deadline);
         wait(&self.waiters, waiters, entry).is_some()
     }
+}
+
+#[cold]
+#[inline(never)]
+fn panic_out_of_range(delta: isize, word: isize) -> ! {
+    let now = count(word);
+    panic!(
+        "negative WaitGroup counter: {delta} was added to {now}; done is to be called once for \
+         each one added"
+    );
 }
 
 impl WaitGroup {
@@ -140,10 +228,13 @@ impl WaitGroup {
     /// Never.
     ///
     /// # Panics
-    /// When the count would be negative; it stays as it was.
+    /// When the count would be negative, or above half of `isize::MAX`; it
+    /// stays as it was. Another's `done` at the moment of a negative one may
+    /// panic with it.
     ///
     /// # Go
     /// `WaitGroup.Add`.
+    #[inline]
     pub fn add(&self, delta: isize) {
         self.inner.add(delta);
     }
@@ -158,8 +249,9 @@ impl WaitGroup {
     ///
     /// # Go
     /// `WaitGroup.Done`.
+    #[inline]
     pub fn done(&self) {
-        self.inner.add(-1);
+        self.inner.subtract(-1);
     }
 
     /// Waits until the count is zero.
@@ -249,7 +341,7 @@ impl fmt::Debug for WaitGroup {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WaitGroup")
             // ORDER: Relaxed: shown.
-            .field("count", &self.inner.count.load(Relaxed))
+            .field("count", &count(self.inner.word.load(Relaxed)))
             .finish_non_exhaustive()
     }
 }
@@ -258,7 +350,7 @@ impl fmt::Debug for WaitGroup {
 #[allow(unsafe_code, reason = "what members leave for who waits")]
 mod models {
     use super::WaitGroup;
-    use crate::shim::model;
+    use crate::shim::{AcqRel, Acquire, Relaxed, model};
     use raddle_scheduler::model::loom::cell::UnsafeCell;
     use raddle_scheduler::model::{Arc, spawn};
     use std::time::Duration;
@@ -383,6 +475,44 @@ mod models {
             group.wait();
             assert!(work.is_finished());
             member.join().unwrap();
+        });
+    }
+
+    /// One is done too often while somebody waits: who waits goes on when the
+    /// others are done, not before, and the count is as it was.
+    #[test]
+    fn a_done_too_many_is_taken_back() {
+        model(|| {
+            let group = WaitGroup::new();
+            group.add(1);
+            let work = Work::new();
+            let [member, waiter] = [
+                (|work, group| {
+                    Work::finish(work);
+                    WaitGroup::done(group);
+                }) as fn(&Work, &WaitGroup),
+                |work, group| {
+                    group.wait();
+                    assert!(work.is_finished());
+                },
+            ]
+            .map(|call| {
+                let (group, work) = (group.clone(), work.clone());
+                spawn(move || call(&work, &group))
+            });
+            // As `done` does, but for its panic, if the count is 0 by now.
+            let inner = &group.inner;
+            // ORDER: Acquire: for the look at the work.
+            if inner.word.load(Acquire) >> 1 == 0 {
+                // ORDER: AcqRel: as in `subtract`.
+                inner.word.fetch_sub(super::ONE, AcqRel);
+                inner.take_back(-1);
+                assert!(work.is_finished());
+            }
+            member.join().unwrap();
+            waiter.join().unwrap();
+            // ORDER: Relaxed: all have been joined.
+            assert_eq!(inner.word.load(Relaxed) >> 1, 0);
         });
     }
 }
