@@ -1,6 +1,6 @@
 //! Who is to be told of an end: each that is on it when the end comes.
 
-use crate::shim::{Mutex, MutexGuard};
+use crate::shim::Mutex;
 use std::mem;
 
 /// Members `C`, until an end `E` comes.
@@ -17,17 +17,26 @@ pub(crate) struct Roster<C, E> {
 #[derive(Debug)]
 struct State<C, E> {
     end: Option<E>,
+    /// Made for the first: most rosters never have one.
+    members: Option<Box<Members<C>>>,
+}
+
+#[derive(Debug)]
+struct Members<C> {
     places: Vec<Place<C>>,
-    /// The first free place, which names the next.
-    free: Option<usize>,
+    /// The first free place, or [`NONE`].
+    free: usize,
     taken: usize,
 }
 
 #[derive(Debug)]
 enum Place<C> {
     Taken(C),
-    Free(Option<usize>),
+    /// The next free place, or [`NONE`].
+    Free(usize),
 }
+
+const NONE: usize = usize::MAX;
 
 /// So many places keep their memory when all are free.
 const KEPT: usize = 16;
@@ -37,9 +46,7 @@ impl<C, E: Clone> Roster<C, E> {
         Self {
             state: Mutex::new(State {
                 end: None,
-                places: Vec::new(),
-                free: None,
-                taken: 0,
+                members: None,
             }),
         }
     }
@@ -51,17 +58,14 @@ impl<C, E: Clone> Roster<C, E> {
         if let Some(end) = &state.end {
             return Err(end.clone());
         }
-        state.taken += 1;
-        let Some(at) = state.free else {
-            state.places.push(Place::Taken(member));
-            return Ok(state.places.len() - 1);
-        };
-        let was = mem::replace(&mut state.places[at], Place::Taken(member));
-        state.free = match was {
-            Place::Free(next) => next,
-            Place::Taken(_) => unreachable!("a place that is free and taken"),
-        };
-        Ok(at)
+        let members = state.members.get_or_insert_with(|| {
+            Box::new(Members {
+                places: Vec::new(),
+                free: NONE,
+                taken: 0,
+            })
+        });
+        Ok(members.add(member))
     }
 
     /// Takes the member at `at` off, by whoever joined there; none after the
@@ -71,18 +75,8 @@ impl<C, E: Clone> Roster<C, E> {
         if state.end.is_some() {
             return None;
         }
-        let free = Place::Free(state.free);
-        let Place::Taken(member) = mem::replace(&mut state.places[at], free) else {
-            unreachable!("a member that left twice");
-        };
-        state.free = Some(at);
-        state.taken -= 1;
-        if state.taken == 0 {
-            state.free = None;
-            state.places.clear();
-            state.places.shrink_to(KEPT);
-        }
-        Some(member)
+        let members = state.members.as_mut()?;
+        Some(members.remove(at))
     }
 
     /// The end. The members, who are the caller's to tell, and `first`, which
@@ -93,10 +87,11 @@ impl<C, E: Clone> Roster<C, E> {
             return None;
         }
         state.end = Some(end);
-        let members = members(&mut state);
+        let members = state.members.take();
         let first = first();
         drop(state);
-        Some((members.collect(), first))
+        let members = members.map(|members| members.all().collect());
+        Some((members.unwrap_or_default(), first))
     }
 
     /// The end, if it has come.
@@ -111,14 +106,43 @@ impl<C, E: Clone> Roster<C, E> {
     }
 }
 
-fn members<C, E>(state: &mut MutexGuard<'_, State<C, E>>) -> impl Iterator<Item = C> + use<C, E> {
-    state.taken = 0;
-    state.free = None;
-    let places = mem::take(&mut state.places);
-    places.into_iter().filter_map(|place| match place {
-        Place::Taken(member) => Some(member),
-        Place::Free(_) => None,
-    })
+impl<C> Members<C> {
+    fn add(&mut self, member: C) -> usize {
+        self.taken += 1;
+        if self.free == NONE {
+            self.places.push(Place::Taken(member));
+            return self.places.len() - 1;
+        }
+        let at = self.free;
+        let was = mem::replace(&mut self.places[at], Place::Taken(member));
+        self.free = match was {
+            Place::Free(next) => next,
+            Place::Taken(_) => unreachable!("a place that is free and taken"),
+        };
+        at
+    }
+
+    fn remove(&mut self, at: usize) -> C {
+        let free = Place::Free(self.free);
+        let Place::Taken(member) = mem::replace(&mut self.places[at], free) else {
+            unreachable!("a member that left twice");
+        };
+        self.free = at;
+        self.taken -= 1;
+        if self.taken == 0 {
+            self.free = NONE;
+            self.places.clear();
+            self.places.shrink_to(KEPT);
+        }
+        member
+    }
+
+    fn all(self) -> impl Iterator<Item = C> {
+        self.places.into_iter().filter_map(|place| match place {
+            Place::Taken(member) => Some(member),
+            Place::Free(_) => None,
+        })
+    }
 }
 
 #[cfg(all(test, not(raddle_model)))]
@@ -151,7 +175,9 @@ mod tests {
         for place in places {
             roster.leave(place).unwrap();
         }
-        assert!(roster.state.lock().places.capacity() <= super::KEPT);
+        let state = roster.state.lock();
+        let members = state.members.as_ref().unwrap();
+        assert!(members.places.capacity() <= super::KEPT);
     }
 }
 

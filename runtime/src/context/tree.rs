@@ -6,16 +6,18 @@
 //! stack.
 
 use super::{Cause, ContextError};
-use crate::shim::Mutex;
 use crate::chan::{Never, Receiver, Sender, bounded};
 use crate::go::spawn_on;
 use crate::roster::Roster;
+use crate::shim::Mutex;
 use crate::start::with_scheduler;
 use raddle_scheduler::{Later, clock};
 use std::collections::VecDeque;
 use std::fmt;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
-use std::sync::atomic::{AtomicU8, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release};
+use std::sync::atomic::{
+    AtomicU8, AtomicUsize, Ordering::Acquire, Ordering::Relaxed, Ordering::Release,
+};
 use std::sync::{Arc, OnceLock, Weak};
 use std::time::Instant;
 
@@ -52,17 +54,28 @@ pub(super) struct Branch {
     parent: Option<Arc<Branch>>,
     place: AtomicUsize,
     deadline: Option<Instant>,
-    deadline_cause: Option<Cause>,
+    /// If that is its own, not its parent's.
+    timed: Option<Box<Timed>>,
     /// Where it was made.
     site: &'static Location<'static>,
     roster: Roster<Child, End>,
     /// The end's error, for a glance: 0 while there is none.
     glance: AtomicU8,
-    /// Made when somebody asks.
-    done: OnceLock<Receiver<Never>>,
-    /// What disconnects `done`; written while the roster stands still.
-    open: Mutex<Option<Sender<Never>>>,
+    /// Made when somebody asks, while the roster stands still.
+    gate: OnceLock<Box<Gate>>,
+}
+
+/// What ends a branch in time.
+struct Timed {
+    cause: Option<Cause>,
     timer: OnceLock<Arc<Later>>,
+}
+
+/// Where others wait for the end of a branch.
+struct Gate {
+    done: Receiver<Never>,
+    /// What disconnects `done`, before the end.
+    open: Mutex<Option<Sender<Never>>>,
 }
 
 const NOWHERE: usize = usize::MAX;
@@ -83,13 +96,11 @@ impl Branch {
             parent: parent.cloned(),
             place: AtomicUsize::new(NOWHERE),
             deadline: own.or(inherited),
-            deadline_cause,
+            timed: own.map(|_| Box::new(Timed::new(deadline_cause))),
             site,
             roster: Roster::new(),
             glance: AtomicU8::new(0),
-            done: OnceLock::new(),
-            open: Mutex::new(None),
-            timer: OnceLock::new(),
+            gate: OnceLock::new(),
         });
         if let Some(parent) = parent {
             match parent.roster.join(Child::Branch(Arc::downgrade(&branch))) {
@@ -102,13 +113,13 @@ impl Branch {
                 }
             }
         }
-        if let Some(deadline) = own {
-            branch.end_at(deadline);
+        if let (Some(deadline), Some(timed)) = (own, &branch.timed) {
+            branch.end_at(deadline, timed);
         }
         branch
     }
 
-    fn end_at(self: &Arc<Self>, deadline: Instant) {
+    fn end_at(self: &Arc<Self>, deadline: Instant, timed: &Timed) {
         if deadline <= Instant::now() {
             self.end_in_time();
             return;
@@ -125,14 +136,14 @@ impl Branch {
             })
         });
         later.set(clock::at(deadline));
-        let later = self.timer.get_or_init(|| later);
+        let later = timed.timer.get_or_init(|| later);
         if self.error().is_some() {
             later.cancel();
         }
     }
 
     fn end_in_time(self: &Arc<Self>) {
-        let cause = self.deadline_cause.clone();
+        let cause = self.timed.as_ref().and_then(|timed| timed.cause.clone());
         self.end(End::new(ContextError::DeadlineExceeded, cause));
     }
 
@@ -141,16 +152,32 @@ impl Branch {
     }
 
     pub(super) fn done(&self) -> &Receiver<Never> {
-        self.done.get_or_init(|| {
-            let (open, done) = bounded(0);
-            let mut open = Some(open);
-            self.roster.steady(|has_ended| {
-                if !has_ended {
-                    *self.open.lock() = open.take();
-                }
-            });
-            done
-        })
+        match self.gate.get() {
+            Some(gate) => &gate.done,
+            None => self.make_gate(),
+        }
+    }
+
+    #[cold]
+    fn make_gate(&self) -> &Receiver<Never> {
+        let (open, done) = bounded(0);
+        let another_was_first = self.roster.steady(|has_ended| {
+            // Who sees `done` of one that has ended finds it disconnected.
+            let open = Mutex::new(Some(open).filter(|_| !has_ended));
+            // Set within: so the end, which comes later, finds it.
+            self.gate.set(Box::new(Gate { done, open }))
+        });
+        drop(another_was_first);
+        self.done()
+    }
+
+    /// What disconnects `done`, if anybody asked for that.
+    fn close_gate(&self) -> Option<Sender<Never>> {
+        self.gate.get().and_then(|gate| gate.open.lock().take())
+    }
+
+    fn timer(&self) -> Option<&Arc<Later>> {
+        self.timed.as_ref().and_then(|timed| timed.timer.get())
     }
 
     pub(super) fn error(&self) -> Option<ContextError> {
@@ -196,10 +223,10 @@ impl Branch {
         let (children, open) = self.roster.end(end.clone(), || {
             // ORDER: Release: who sees it sees what came before the end.
             self.glance.store(glance, Release);
-            self.open.lock().take()
+            self.close_gate()
         })?;
         drop(open);
-        if let Some(later) = self.timer.get() {
+        if let Some(later) = self.timer() {
             later.cancel();
         }
         Some(children)
@@ -235,8 +262,8 @@ impl Branch {
     fn cut_off(&mut self) -> Option<Arc<Branch>> {
         self.leave_parent();
         let parent = self.parent.take();
-        let has_timer = self.timer.get().is_some();
-        if let Some(later) = self.timer.get() {
+        let has_timer = self.timer().is_some();
+        if let Some(later) = self.timer() {
             later.cancel();
         }
         let end = End::new(ContextError::Canceled, None);
@@ -244,13 +271,13 @@ impl Branch {
         let Some((mut heirs, ())) = self.roster.end(end, || ()) else {
             return parent;
         };
-        let open = self.open.lock().take();
+        let open = self.close_gate();
         heirs.extend(open.filter(Sender::__has_other_receivers).map(Child::Done));
         if heirs.is_empty() {
             return parent;
         }
         if has_timer {
-            let cause = self.deadline_cause.take();
+            let cause = self.timed.as_mut().and_then(|timed| timed.cause.take());
             let stump = Branch::grow(parent.as_ref(), self.deadline, cause, self.site);
             heirs.push(Child::Stump(stump.clone()));
             heirs.into_iter().for_each(|heir| stump.adopt(heir));
@@ -265,6 +292,15 @@ impl Branch {
             }
         }
         parent
+    }
+}
+
+impl Timed {
+    fn new(cause: Option<Cause>) -> Self {
+        Self {
+            cause,
+            timer: OnceLock::new(),
+        }
     }
 }
 
