@@ -9,8 +9,11 @@ use places::{Ledger, alone_everywhere, at_each_place};
 use raddle::chan::{self, RecvCtxError, RecvTimeoutError, SendCtxError, TryRecvError, select};
 use raddle::context::{CancelFunc, Cause, Context, ContextError};
 use raddle::go;
+use raddle::net::{TcpListener, TcpStream};
 use raddle::time::sleep;
 use std::error::Error;
+use std::fmt;
+use std::io::{ErrorKind, Read, Write};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -339,6 +342,113 @@ fn parents_outlive_children() {
         ledger.settled("functions");
         assert_eq!(parent.err(), None);
         cancel.cancel();
+    });
+}
+
+/// An error that is counted: a context owns the cause of its deadline.
+struct Counted(places::Value);
+
+impl fmt::Debug for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "cause {}", self.0.number)
+    }
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl Error for Counted {}
+
+/// Many that come and go under one parent, of which a few are there at a
+/// time, and one that is waited for without being held.
+#[test]
+fn children_that_go_are_gone_while_their_parent_stays() {
+    alone_everywhere(limit(20), || {
+        let ledger = Ledger::new();
+        let counted = |n| Box::new(Counted(ledger.value(n))) as Box<dyn Error + Send + Sync>;
+        let (parent, cancel) = Context::background().with_cancel();
+        let mut few = std::collections::VecDeque::new();
+        for n in 0..10_000 {
+            let (child, cancel) = parent.with_timeout_cause(LONG, counted(n));
+            let (grandchild, _cancel) = child.with_cancel();
+            match n % 4 {
+                0 => cancel.cancel(),
+                1 => drop(grandchild.done().recv_timeout(Duration::ZERO)),
+                2 => drop(child),
+                _ => {}
+            }
+            few.push_back(grandchild);
+            if few.len() > 100 {
+                few.pop_front();
+            }
+        }
+        // Of each that was held by a grandchild alone, or ended, nothing else
+        // is left but those few.
+        assert!(ledger.made() - ledger.dropped() <= few.len() as u64);
+        drop(few);
+        ledger.settled("causes");
+
+        let done = parent.with_timeout_cause(LONG, counted(1)).0.done().clone();
+        assert_eq!(done.try_recv(), Err(TryRecvError::Empty));
+        assert_eq!(parent.err(), None);
+        cancel.cancel();
+        assert!(done.recv().is_err());
+        ledger.settled("the last cause");
+    });
+}
+
+/// As Go's programs do it: the end of a context sets a deadline in the past,
+/// which ends a read, a write or an accept that waits already.
+#[test]
+fn a_context_ends_calls_of_a_socket() {
+    on_runtimes(&[1, 2], &MODES, limit(30), |runtime, what| {
+        runtime.run(|| {
+            let listener = Arc::new(TcpListener::bind("127.0.0.1:0").unwrap());
+            let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+            let (stream, (silent, _)) = (Arc::new(stream), listener.accept().unwrap());
+            // More than the system takes.
+            let full = Arc::new(vec![0; 64 << 20]);
+            for n in 0..rounds(20) {
+                let (ctx, cancel) = match n % 2 {
+                    0 => Context::background().with_cancel(),
+                    _ => Context::background().with_timeout(Duration::from_micros(n * 20)),
+                };
+                stream.set_deadline(ctx.deadline());
+                listener.set_deadline(ctx.deadline());
+                let (ended, closed) = (stream.clone(), listener.clone());
+                let _after = ctx.after_func(move || {
+                    ended.set_deadline(Some(Instant::now()));
+                    closed.set_deadline(Some(Instant::now()));
+                });
+                let reads = raddle::spawn({
+                    let stream = stream.clone();
+                    move || (&*stream).read(&mut [0; 64]).unwrap_err().kind()
+                });
+                let writes = raddle::spawn({
+                    let stream = stream.clone();
+                    let full = full.clone();
+                    move || (&*stream).write_all(&full).unwrap_err().kind()
+                });
+                let accepts = raddle::spawn({
+                    let listener = listener.clone();
+                    move || listener.accept().unwrap_err().kind()
+                });
+                if n % 4 == 0 {
+                    sleep(Duration::from_micros(n * 10));
+                }
+                if n % 2 == 0 {
+                    cancel.cancel();
+                }
+                for call in [reads, writes, accepts] {
+                    assert_eq!(call.join().unwrap(), ErrorKind::TimedOut, "{what}");
+                }
+                ctx.done().recv().unwrap_err();
+            }
+            drop(silent);
+        });
     });
 }
 

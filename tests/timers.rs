@@ -316,6 +316,40 @@ fn after_func_works_from_threads() {
     });
 }
 
+/// All pending at once, set anew, stopped: none fires, and what is left is
+/// what was there before.
+#[test]
+fn a_million_timers_come_and_go() {
+    const MANY: u64 = 1_000_000;
+    /// A function costs a place in a heap; a channel nobody waits at does not.
+    const FUNCTIONS: u64 = MANY / 4;
+    on_runtimes(&[2], &MODES, limit(60), |runtime, what| {
+        runtime.run(|| {
+            let ledger = Ledger::new();
+            let set = |n: u64| {
+                let wait = LONG + Duration::from_nanos(n * 7919 % MANY);
+                if n < FUNCTIONS {
+                    let value = ledger.value(n);
+                    after_func(wait, move || panic!("{} fired", value.number))
+                } else {
+                    Timer::new(wait)
+                }
+            };
+            let timers: Vec<_> = (0..MANY).map(set).collect();
+            assert_eq!(raddle::runtime::num_goroutines(), 1, "{what}");
+            assert!(timers.iter().step_by(3).all(|it| it.reset(LONG * 2)));
+            // They hold up nobody.
+            let begin = Instant::now();
+            Timer::new(SHORT).chan().recv().unwrap();
+            assert!(begin.elapsed() >= SHORT);
+            assert!(timers.iter().all(Timer::stop), "{what}");
+            assert!(!timers.iter().any(Timer::stop), "{what}");
+            drop(timers);
+            ledger.settled("functions");
+        });
+    });
+}
+
 /// Each setting of a function is a call, or was taken back.
 #[test]
 fn functions_are_called_or_taken_back() {

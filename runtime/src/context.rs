@@ -339,6 +339,29 @@ impl Context {
     /// });
     /// ```
     ///
+    /// A socket knows deadlines; one in the past ends its calls, so a context
+    /// does:
+    ///
+    /// ```
+    /// use raddle::context::Context;
+    /// use raddle::net::{TcpListener, TcpStream};
+    /// use std::io::{self, ErrorKind, Read};
+    /// use std::{sync::Arc, time::Instant};
+    ///
+    /// raddle::run(|| {
+    ///     let listener = TcpListener::bind("127.0.0.1:0")?;
+    ///     let stream = Arc::new(TcpStream::connect(listener.local_addr()?)?);
+    ///     let (ctx, cancel) = Context::background().with_cancel();
+    ///     let ended = stream.clone();
+    ///     let _after = ctx.after_func(move || ended.set_deadline(Some(Instant::now())));
+    ///     raddle::spawn(move || cancel.cancel());
+    ///     let error = (&*stream).read(&mut [0; 64]).unwrap_err();
+    ///     assert_eq!(error.kind(), ErrorKind::TimedOut);
+    ///     io::Result::Ok(())
+    /// })?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
     /// # Go
     /// `context.AfterFunc`.
     #[track_caller]
