@@ -23,4 +23,8 @@ chapters! {
     servers "docs/guide/servers.md"
     pitfalls "docs/guide/pitfalls.md"
     checklist "docs/guide/checklist.md"
+    from_go "docs/from-go.md"
+    from_std_thread "docs/from-std-thread.md"
+    from_tokio "docs/from-tokio.md"
+    from_may "docs/from-may.md"
 }
