@@ -212,7 +212,7 @@ pub const fn never_sender<T>() -> Sender<T> {
 /// A channel that time fills, at moments that can be changed: what timers and
 /// tickers of the crate above are. Nothing is kept in it for a receiver.
 pub struct Timer {
-    dial: Arc<Dial>,
+    /// Of a dial. A second count of it would be a tenth of what a timer costs.
     receiver: Receiver<Instant>,
 }
 
@@ -225,22 +225,29 @@ impl Timer {
     #[must_use]
     pub fn new(next: u64, period: Option<u64>) -> Self {
         let dial = Arc::new(Dial::new(next.min(LAST), period));
-        let kind = Kind::Dial(dial.clone(), |instant| instant);
+        let kind = Kind::Dial(dial, |instant| instant);
         Self {
-            dial,
             receiver: Receiver { kind },
+        }
+    }
+
+    #[inline]
+    fn dial(&self) -> &Dial {
+        match &self.receiver.kind {
+            Kind::Dial(dial, _) => dial,
+            _ => unreachable!("a timer without a dial"),
         }
     }
 
     /// As made anew. Whether a message was there, or was to come.
     pub fn set(&self, next: u64, period: Option<u64>) -> bool {
-        self.dial.set(next.min(LAST), period)
+        self.dial().set(next.min(LAST), period)
     }
 
     /// No message comes, also none that is there. Whether there was, or would
     /// have been, one more.
     pub fn stop(&self) -> bool {
-        self.dial.stop()
+        self.dial().stop()
     }
 
     /// Where the messages come out.
