@@ -60,9 +60,17 @@ impl Later {
             return self.cancel();
         };
         let mut timer = self.timer.lock();
-        let was_set = timer.take().is_some_and(|timer| self.remove(timer));
-        let alarm = Alarm::of_later(self.clone());
-        let (key, is_earliest) = machine.timers.add(deadline, alarm);
+        let here = timer.filter(|(at, _)| *at == machine);
+        let anew = here.and_then(|(_, key)| machine.timers.set_anew(key, deadline));
+        let was_set;
+        let (key, is_earliest) = if let Some(anew) = anew {
+            was_set = true;
+            anew
+        } else {
+            was_set = timer.take().is_some_and(|timer| self.remove(timer));
+            let alarm = Alarm::of_later(self.clone());
+            machine.timers.add(deadline, alarm)
+        };
         *timer = Some((machine, key));
         drop(timer);
         if is_earliest && machine::here().is_none_or(|here| here.machine() != machine) {

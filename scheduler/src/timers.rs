@@ -59,6 +59,21 @@ impl<T: Copy> Timers<T> {
         was_there
     }
 
+    /// Takes a timer out and adds it anew, with what it owns; as `remove`, then
+    /// `add`. None: it was taken as due, or removed before.
+    pub(crate) fn set_anew(&self, key: Key, deadline: u64) -> Option<(Key, bool)> {
+        let mut inner = self.inner.lock();
+        let target = inner.slots.target_in(key)?;
+        let first = inner.top();
+        inner.remove(key);
+        let before = inner.top();
+        let key = inner.add(deadline, target);
+        if inner.top() != first {
+            self.publish(&inner);
+        }
+        Some((key, deadline < before))
+    }
+
     /// No timer is due before this; `u64::MAX` when there is none. It may be
     /// the deadline of one removed since, and only that: see `settled_earliest`.
     #[inline]
@@ -408,6 +423,12 @@ impl<T: Copy> Slots<T> {
             .is_some_and(|slot| slot.holds == Holds(key.number))
     }
 
+    /// The target of a live timer.
+    fn target_in(&self, key: Key) -> Option<T> {
+        self.is_in(key)
+            .then(|| self.get(key.slot).map(|slot| slot.target))?
+    }
+
     /// The target of a live timer's entry.
     fn target_of(&self, entry: Entry) -> Option<T> {
         let slot = self.get(entry.slot())?;
@@ -504,6 +525,8 @@ mod tests {
         Add(u64),
         /// One of the keys there ever were.
         Remove(prop::sample::Index),
+        /// As above.
+        SetAnew(prop::sample::Index, u64),
         Take(u64, usize),
         SettledEarliest,
     }
@@ -513,6 +536,8 @@ mod tests {
             // Few deadlines, so that many are equal.
             6 => prop_oneof![0..20_u64, 0..1000_u64, Just(u64::MAX)].prop_map(Step::Add),
             5 => any::<prop::sample::Index>().prop_map(Step::Remove),
+            2 => (any::<prop::sample::Index>(), 0..1000_u64)
+                .prop_map(|(which, deadline)| Step::SetAnew(which, deadline)),
             2 => (0..1000_u64, prop_oneof![0..4_usize, Just(usize::MAX)])
                 .prop_map(|(now, most)| Step::Take(now, most)),
             1 => Just(Step::SettledEarliest),
@@ -561,7 +586,22 @@ mod tests {
                         let (key, in_model) = keys[which.index(keys.len())];
                         prop_assert_eq!(timers.remove(key), model.remove(&in_model).is_some());
                     }
-                    Step::Remove(_) => {}
+                    Step::SetAnew(which, deadline) if !keys.is_empty() => {
+                        let at = which.index(keys.len());
+                        let (key, in_model) = keys[at];
+                        let set = timers.set_anew(key, deadline);
+                        let was = model.remove(&in_model);
+                        prop_assert_eq!(set.is_some(), was.is_some());
+                        if let (Some((key, is_earliest)), Some(target)) = (set, was) {
+                            let first = model.first_key_value().map_or(u64::MAX, |(&(d, _), _)| d);
+                            prop_assert!(!is_earliest || deadline < first);
+                            // By its new age where deadlines are equal.
+                            let age = keys.len();
+                            model.insert((deadline, age), target);
+                            keys.push((key, (deadline, age)));
+                        }
+                    }
+                    Step::Remove(_) | Step::SetAnew(..) => {}
                     Step::Take(now, most) => {
                         let mut taken = Vec::new();
                         let n = timers.take_due(now, most, |target| taken.push(target));
