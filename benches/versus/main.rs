@@ -11,7 +11,7 @@
 //! |---|---|
 //! | `options` | the command line |
 //! | `plan` | what a workload is: what is shown, compared, aimed at |
-//! | `task_workloads`, `channel_workloads`, `sync_workloads` | the workloads |
+//! | `task_workloads`, `channel_workloads`, `sync_workloads`, `server_workloads` | the workloads |
 //! | `programs` | builds the programs; who takes part |
 //! | `go` | finds the Go toolchain |
 //! | `run` | one run of one program |
@@ -36,6 +36,7 @@ mod record;
 mod rounds;
 mod run;
 mod self_check;
+mod server_workloads;
 mod summary;
 mod sync_workloads;
 mod table;
@@ -84,7 +85,7 @@ fn compare(options: &Options) -> Result<(), String> {
 
 fn measure(options: &Options) -> Result<Record, String> {
     let workloads = plan::chosen(&options.only)?;
-    let entrants = programs::build(options, &workloads)?;
+    let programs = programs::build(options, &workloads)?;
     let size = if options.quick {
         ", a tenth of the size"
     } else {
@@ -92,7 +93,7 @@ fn measure(options: &Options) -> Result<Record, String> {
     };
     println!("{} rounds{size}\n", options.rounds());
     let mut record = Record::new(options);
-    rounds::run(options, &workloads, &entrants, |workload, procs, runs| {
+    rounds::run(options, &workloads, &programs, |workload, procs, runs| {
         record.add(workload, procs, runs);
         let summary = summary::of(workload, procs, record.of(workload, procs));
         println!("{}", table::markdown(&summary));

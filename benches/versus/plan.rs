@@ -1,6 +1,6 @@
 //! What a workload of the comparison is: what is shown, compared, aimed at.
 
-use crate::{channel_workloads, sync_workloads, task_workloads};
+use crate::{channel_workloads, server_workloads, sync_workloads, task_workloads};
 
 /// One workload of the comparison.
 pub struct Workload {
@@ -10,6 +10,9 @@ pub struct Workload {
     pub about: &'static str,
     /// The same done otherwise, where a program offers it.
     pub variants: &'static [&'static str],
+    /// What the programs serve, where `load` is the client that measures: it
+    /// is asked for `name` then, and has no variants.
+    pub server: Option<&'static str>,
     /// With how many processors.
     pub procs: &'static [usize],
     /// Whether its cost is largely the allocator's: mimalloc's runs count too.
@@ -136,6 +139,7 @@ pub const USUAL: Workload = Workload {
     name: "",
     about: "",
     variants: &[],
+    server: None,
     procs: BOTH,
     allocates: false,
     compared: NS_PER_OP,
@@ -183,6 +187,7 @@ pub fn all() -> impl Iterator<Item = &'static Workload> {
         task_workloads::WORKLOADS,
         channel_workloads::WORKLOADS,
         sync_workloads::WORKLOADS,
+        server_workloads::WORKLOADS,
     ];
     tables.into_iter().flatten()
 }

@@ -23,6 +23,19 @@ pub struct Entrant {
     pub offers: HashMap<String, Sizes>,
 }
 
+/// All that is run.
+pub struct Programs {
+    pub entrants: Vec<Entrant>,
+    /// The client of all servers, if one is to be measured.
+    pub load: Option<Load>,
+}
+
+/// The client of all servers.
+pub struct Load {
+    pub program: PathBuf,
+    pub offers: HashMap<String, Sizes>,
+}
+
 /// The sizes a program gives a workload.
 #[derive(Clone, Copy)]
 pub struct Sizes {
@@ -31,7 +44,7 @@ pub struct Sizes {
 
 /// Builds all that `workloads` need. Who does not build is reported and left
 /// out.
-pub fn build(options: &Options, workloads: &[&Workload]) -> Result<Vec<Entrant>, String> {
+pub fn build(options: &Options, workloads: &[&Workload]) -> Result<Programs, String> {
     let mut entrants = Vec::new();
     let with_mimalloc = workloads.iter().any(|workload| workload.allocates);
     let allocators: &[bool] = if with_mimalloc {
@@ -49,10 +62,17 @@ pub fn build(options: &Options, workloads: &[&Workload]) -> Result<Vec<Entrant>,
         }
     }
     if entrants.is_empty() {
-        Err("nobody takes part".into())
-    } else {
-        Ok(entrants)
+        return Err("nobody takes part".into());
     }
+    let has_servers = workloads.iter().any(|workload| workload.server.is_some());
+    let load = has_servers.then(build_load).transpose()?;
+    Ok(Programs { entrants, load })
+}
+
+fn build_load() -> Result<Load, String> {
+    let program = build_rust("load", false)?;
+    let offers = offers(&program)?;
+    Ok(Load { program, offers })
 }
 
 fn build_one(family: Family, mimalloc: bool, fetch_go: bool) -> Result<Option<PathBuf>, String> {

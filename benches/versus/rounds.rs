@@ -2,9 +2,10 @@
 
 use crate::options::Options;
 use crate::plan::Workload;
-use crate::programs::Entrant;
+use crate::programs::{Entrant, Programs, Sizes};
 use crate::run::{Line, run as run_program};
 use indicatif::{ProgressBar, ProgressStyle};
+use std::path::Path;
 
 /// One run: who, what, and what came of it.
 pub struct Run<'a> {
@@ -18,6 +19,8 @@ pub struct Run<'a> {
 struct Row<'a> {
     entrant: &'a Entrant,
     bench: &'static str,
+    /// Its own, or that which drives it.
+    program: &'a Path,
     arguments: Vec<String>,
 }
 
@@ -29,7 +32,7 @@ struct Row<'a> {
 pub fn run<'a>(
     options: &Options,
     workloads: &[&'static Workload],
-    entrants: &'a [Entrant],
+    programs: &'a Programs,
     mut done: impl FnMut(&'static Workload, usize, &[Run<'a>]) -> Result<(), String>,
 ) -> Result<(), String> {
     let mut stages = Vec::new();
@@ -39,7 +42,7 @@ pub fn run<'a>(
             .iter()
             .filter(|procs| workload.procs.contains(procs))
         {
-            let rows = rows(workload, procs, entrants, options.quick);
+            let rows = rows(workload, procs, programs, options.quick);
             if !rows.is_empty() {
                 stages.push((workload, procs, rows));
             }
@@ -63,9 +66,10 @@ pub fn run<'a>(
                 let Row {
                     entrant,
                     bench,
+                    program,
                     ref arguments,
                 } = *row;
-                let result = run_program(&entrant.program, arguments, options.timeout());
+                let result = run_program(program, arguments, options.timeout());
                 runs.push(Run {
                     entrant,
                     bench,
@@ -82,16 +86,17 @@ pub fn run<'a>(
 fn rows<'a>(
     workload: &Workload,
     procs: usize,
-    entrants: &'a [Entrant],
+    programs: &'a Programs,
     quick: bool,
 ) -> Vec<Row<'a>> {
     let mut rows = Vec::new();
-    for entrant in entrants
+    for entrant in programs
+        .entrants
         .iter()
         .filter(|entrant| workload.allocates || !entrant.mimalloc)
     {
         for bench in workload.benches() {
-            let Some(sizes) = entrant.offers.get(bench) else {
+            let Some((program, sizes)) = runs(workload, bench, entrant, programs) else {
                 continue;
             };
             let mut arguments = vec![bench.into(), "--procs".into(), procs.to_string()];
@@ -103,15 +108,36 @@ fn rows<'a>(
             if let Some(size) = size {
                 arguments.extend(["--n".into(), size.to_string()]);
             }
+            if workload.server.is_some() {
+                arguments.extend(["--".into(), entrant.program.display().to_string()]);
+            }
             arguments.extend(entrant.arguments.iter().map(|&argument| argument.into()));
             rows.push(Row {
                 entrant,
                 bench,
+                program,
                 arguments,
             });
         }
     }
     rows
+}
+
+/// What is run where `entrant` does `bench`, if it does, and the sizes.
+fn runs<'a>(
+    workload: &Workload,
+    bench: &str,
+    entrant: &'a Entrant,
+    programs: &'a Programs,
+) -> Option<(&'a Path, Sizes)> {
+    match workload.server {
+        None => Some((&entrant.program, *entrant.offers.get(bench)?)),
+        Some(server) => {
+            let _serves = entrant.offers.get(server)?;
+            let load = programs.load.as_ref()?;
+            Some((&load.program, *load.offers.get(bench)?))
+        }
+    }
 }
 
 /// A bar on a terminal, lines elsewhere.

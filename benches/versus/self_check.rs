@@ -40,6 +40,10 @@ fn plan_is_sound() {
             !workload.shown.contains(&workload.compared),
             "{name} shows a field twice"
         );
+        assert!(
+            workload.server.is_none() || workload.variants.is_empty(),
+            "{name} has variants, and its client knows none"
+        );
         for target in *targets {
             let benches: Vec<_> = workload.benches().collect();
             let shown = target.field == workload.compared || workload.shown.contains(&target.field);

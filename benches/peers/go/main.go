@@ -8,6 +8,7 @@
 //	channels.go   channels and a lock
 //	sync.go       locks and their kin, contexts, timers
 //	patterns.go   programs made of goroutines and channels
+//	servers.go    servers, which another program drives
 package main
 
 import (
@@ -54,6 +55,7 @@ func main() {
 	options := flag.NewFlagSet("peers", flag.ExitOnError)
 	procs := options.Int("procs", 2, "how many run at once")
 	n := options.Int("n", 0, "the size, instead of the workload's own")
+	port := options.Int("port", 0, "where a server listens; 0 is any")
 	options.Parse(os.Args[2:])
 	if *procs < 1 || *n < 0 || options.NArg() > 0 {
 		fail("--procs and --n take positive numbers, and nothing follows")
@@ -66,6 +68,15 @@ func main() {
 				*n = w.size
 			}
 			report(name, *procs, w.run(task{*procs, *n}))
+			return
+		}
+	}
+	for _, s := range servers {
+		if s.name == name {
+			if *n == 0 {
+				*n = s.size
+			}
+			s.run(task{*procs, *n}, *port)
 			return
 		}
 	}
@@ -84,6 +95,9 @@ func list() {
 			tenth = w.size - 5
 		}
 		fmt.Println(w.name, w.size, tenth)
+	}
+	for _, s := range servers {
+		fmt.Println(s.name, s.size, tenth(s.size))
 	}
 }
 

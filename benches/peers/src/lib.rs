@@ -5,7 +5,8 @@
 //! |---|---|
 //! | `program` | the command line, the choice of a workload, the JSON line |
 //! | `measure` | a timed region, what came of it, percentiles |
-//! | `process` | CPU time, memory, threads and CPUs of this process |
+//! | `process` | CPU time, memory, threads and CPUs of this process and of others |
+//! | `serve` | what servers say, and the messages they serve |
 //! | `ticker` | a task that should wake every millisecond, and how late it was |
 //! | `work` | what tasks compute |
 //!
@@ -16,6 +17,7 @@ pub mod measure;
 #[allow(unsafe_code, reason = "calls into libc")]
 pub mod process;
 pub mod program;
+pub mod serve;
 pub mod ticker;
 pub mod work;
 

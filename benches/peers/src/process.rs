@@ -1,4 +1,5 @@
-//! CPU time, memory, threads and CPUs of this process, as Linux tells them.
+//! CPU time, memory, threads and CPUs of this process and of others, as Linux
+//! tells them.
 
 use crate::measure::Outcome;
 use std::fs;
@@ -30,12 +31,70 @@ fn duration(time: libc::timeval) -> Duration {
     Duration::from_secs(time.tv_sec as u64) + Duration::from_micros(time.tv_usec as u64)
 }
 
+/// User and system time of all threads of another process so far.
+pub fn cpu_time_of(pid: u32) -> io::Result<Duration> {
+    let pid = libc::pid_t::try_from(pid).expect("a process id is no larger");
+    let mut clock = 0;
+    // SAFETY: `clock` is one, and nobody else has it.
+    let status = unsafe { libc::clock_getcpuclockid(pid, &raw mut clock) };
+    if status != 0 {
+        return Err(io::Error::from_raw_os_error(status));
+    }
+    let mut time = libc::timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    // SAFETY: `time` is one, and nobody else has it.
+    let status = unsafe { libc::clock_gettime(clock, &raw mut time) };
+    if status != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    Ok(Duration::new(time.tv_sec as u64, time.tv_nsec as u32))
+}
+
+/// How often threads of another process have left their CPU, willing or not.
+pub fn context_switches_of(pid: u32) -> io::Result<u64> {
+    let mut sum = 0;
+    for thread in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let status = fs::read_to_string(thread?.path().join("status"))?;
+        let lines = status.lines().filter_map(|line| {
+            let (name, count) = line.split_once(':')?;
+            name.ends_with("ctxt_switches")
+                .then(|| count.trim().parse::<u64>().expect("a count"))
+        });
+        sum += lines.sum::<u64>();
+    }
+    Ok(sum)
+}
+
+/// Lets this process and those it starts have as many open files as the
+/// system allows them.
+pub fn raise_descriptor_limit() {
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: `limit` is large enough, and nobody else has it.
+    let status = unsafe { libc::getrlimit(libc::RLIMIT_NOFILE, limit.as_mut_ptr()) };
+    assert_eq!(status, 0, "getrlimit: {}", io::Error::last_os_error());
+    // SAFETY: getrlimit said it filled it.
+    let mut limit = unsafe { limit.assume_init() };
+    limit.rlim_cur = limit.rlim_max;
+    // SAFETY: this only reads `limit`.
+    let status = unsafe { libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit) };
+    assert_eq!(status, 0, "setrlimit: {}", io::Error::last_os_error());
+}
+
 /// Confines the calling thread, and those it starts, to CPU 0.
 pub fn confine_to_one_cpu() {
+    confine_to_cpu(0);
+}
+
+/// Confines the calling thread, and those it starts, to one of the first 64
+/// CPUs.
+pub fn confine_to_cpu(cpu: u8) {
+    assert!(cpu < 64, "one of the first 64 CPUs");
     // SAFETY: a set of CPUs is an array of integers; zeros are the empty set.
     let mut cpus: libc::cpu_set_t = unsafe { MaybeUninit::zeroed().assume_init() };
-    // SAFETY: 0 is less than CPU_SETSIZE.
-    unsafe { libc::CPU_SET(0, &mut cpus) };
+    // SAFETY: `cpu` is less than CPU_SETSIZE.
+    unsafe { libc::CPU_SET(cpu.into(), &mut cpus) };
     // SAFETY: `cpus` is as large as said; 0 is the calling thread.
     let status = unsafe { libc::sched_setaffinity(0, size_of_val(&cpus), &raw const cpus) };
     assert_eq!(

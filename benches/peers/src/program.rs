@@ -3,6 +3,9 @@
 use crate::measure::Outcome;
 use clap::{Args, Parser};
 use serde_json::{Map, Value, json};
+use std::convert::Infallible;
+use std::io;
+use std::net::Ipv4Addr;
 use std::process::ExitCode;
 
 /// Runs one workload and prints one JSON line about it.
@@ -17,6 +20,9 @@ struct Options<E: Args> {
     /// The size, instead of the workload's own.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     n: Option<u64>,
+    /// Where a server listens: any port, if none is said.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
     /// Print each workload with its size and a tenth of it.
     #[arg(long)]
     list: bool,
@@ -34,13 +40,30 @@ pub struct Workload<E> {
     name: &'static str,
     /// The size if none is asked for.
     size: u64,
+    run: Run<E>,
+}
+
+enum Run<E> {
     /// Does it and measures it.
-    run: fn(&Case<E>) -> Outcome,
+    Measured(fn(&Case<E>) -> Outcome),
+    /// Serves until standard input is closed; another program measures.
+    Serves(fn(&Case<E>) -> io::Result<Infallible>),
 }
 
 impl<E> Workload<E> {
     /// A row: name, size if none is asked for, and what does it.
     pub const fn new(name: &'static str, size: u64, run: fn(&Case<E>) -> Outcome) -> Self {
+        let run = Run::Measured(run);
+        Self { name, size, run }
+    }
+
+    /// A row of a server, which calls [`announce`](crate::serve::announce).
+    pub const fn server(
+        name: &'static str,
+        size: u64,
+        serve: fn(&Case<E>) -> io::Result<Infallible>,
+    ) -> Self {
+        let run = Run::Serves(serve);
         Self { name, size, run }
     }
 }
@@ -52,6 +75,8 @@ pub struct Case<E> {
     pub procs: usize,
     /// The size.
     pub n: u64,
+    /// The port of a server; 0 is any.
+    pub port: u16,
     /// The program's own options.
     pub own: E,
 }
@@ -61,6 +86,11 @@ impl<E> Case<E> {
     /// What came of the last one counts.
     pub fn passes(&self) -> [u64; 2] {
         [tenth(self.n), self.n]
+    }
+
+    /// Where a server listens.
+    pub fn address(&self) -> (Ipv4Addr, u16) {
+        (Ipv4Addr::LOCALHOST, self.port)
     }
 
     /// The last outcome of `pass` at these sizes.
@@ -93,12 +123,21 @@ pub fn main<E: Args>(tables: &[&[Workload<E>]], side: fn(&E) -> &'static str) ->
     let case = Case {
         procs: options.procs.into(),
         n: options.n.unwrap_or(workload.size),
+        port: options.port,
         own: options.own,
     };
-    let procs = case.procs;
-    let outcome = (workload.run)(&case);
-    println!("{}", line(&implementation, asked, procs, outcome));
-    ExitCode::SUCCESS
+    match workload.run {
+        Run::Measured(run) => {
+            let outcome = run(&case);
+            println!("{}", line(&implementation, asked, case.procs, outcome));
+            ExitCode::SUCCESS
+        }
+        Run::Serves(serve) => {
+            let Err(error) = serve(&case);
+            eprintln!("{asked}: {error}");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn list<E>(tables: &[&[Workload<E>]]) -> String {
@@ -123,7 +162,8 @@ fn implementation(side: &str) -> String {
     format!("{side}{allocator}")
 }
 
-fn line(implementation: &str, bench: &str, procs: usize, outcome: Outcome) -> Value {
+/// The JSON line.
+pub fn line(implementation: &str, bench: &str, procs: usize, outcome: Outcome) -> Value {
     let wall_ns = outcome.wall.as_nanos() as f64;
     let mut line = Map::new();
     line.insert("impl".into(), json!(implementation));

@@ -4,6 +4,7 @@
 mod bounded;
 mod channels;
 mod patterns;
+mod servers;
 
 use may::coroutine::{self, Builder, JoinHandle};
 use may::sync::{SyncFlag, mpmc};
@@ -40,7 +41,12 @@ const WORKLOADS: &[Workload<NoOptions>] = &[
 ];
 
 fn main() -> ExitCode {
-    let workloads = [WORKLOADS, channels::WORKLOADS, patterns::WORKLOADS];
+    let workloads = [
+        WORKLOADS,
+        channels::WORKLOADS,
+        patterns::WORKLOADS,
+        servers::WORKLOADS,
+    ];
     raddle_peers::program::main(&workloads, |_| "may")
 }
 
@@ -49,7 +55,11 @@ const DEFAULT_POOL: usize = 1000;
 
 /// Runs `body` in a coroutine, with a pool of so many stacks. may pins its
 /// workers to CPUs: left so.
-fn on_may(case: &Case, pool: usize, body: impl FnOnce() -> Outcome + Send + 'static) -> Outcome {
+fn on_may<T: Send + 'static>(
+    case: &Case,
+    pool: usize,
+    body: impl FnOnce() -> T + Send + 'static,
+) -> T {
     may::config()
         .set_workers(case.procs)
         .set_pool_capacity(pool);

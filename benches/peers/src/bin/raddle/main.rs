@@ -5,6 +5,7 @@ mod channels;
 mod clocks;
 mod locks;
 mod patterns;
+mod servers;
 
 use clap::{Args, ValueEnum};
 use raddle::chan::bounded;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         locks::WORKLOADS,
         clocks::WORKLOADS,
         patterns::WORKLOADS,
+        servers::WORKLOADS,
     ];
     raddle_peers::program::main(&workloads, |own| match own.mode {
         Mode::Pinned => "raddle-pinned",
@@ -70,7 +72,7 @@ fn main() -> ExitCode {
 }
 
 /// Runs `body` as the first goroutine.
-fn on_raddle(case: &Case, body: impl FnOnce() -> Outcome + Send) -> Outcome {
+fn on_raddle<T: Send>(case: &Case, body: impl FnOnce() -> T + Send) -> T {
     let mut builder = runtime::Builder::new().max_procs(case.procs);
     if case.own.mode == Mode::Migrate {
         // SAFETY: no goroutine here keeps a borrow of a thread-local, nor

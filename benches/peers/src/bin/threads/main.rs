@@ -5,6 +5,7 @@
 mod channels;
 mod locks;
 mod patterns;
+mod servers;
 
 use crossbeam_channel::bounded;
 use raddle_peers::measure::overshoot_ns;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         channels::WORKLOADS,
         locks::WORKLOADS,
         patterns::WORKLOADS,
+        servers::WORKLOADS,
     ];
     raddle_peers::program::main(&workloads, |_| "threads")
 }

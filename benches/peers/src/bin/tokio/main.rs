@@ -4,6 +4,7 @@ mod channels;
 mod clocks;
 mod locks;
 mod patterns;
+mod servers;
 
 use clap::{Args, ValueEnum};
 use raddle_peers::measure::overshoot_ns;
@@ -66,6 +67,7 @@ fn main() -> ExitCode {
         locks::WORKLOADS,
         clocks::WORKLOADS,
         patterns::WORKLOADS,
+        servers::WORKLOADS,
     ];
     raddle_peers::program::main(&workloads, |own| match own.flavor {
         Flavor::Mt => "tokio",
@@ -75,15 +77,23 @@ fn main() -> ExitCode {
 
 /// Runs `body` as a task: never on the thread that blocks on it.
 fn on_tokio(case: &Case, body: impl Future<Output = Outcome> + Send + 'static) -> Outcome {
+    run(builder(case), body)
+}
+
+fn builder(case: &Case) -> runtime::Builder {
     let mut builder = match case.own.flavor {
         Flavor::Mt => runtime::Builder::new_multi_thread(),
         Flavor::Ct => runtime::Builder::new_current_thread(),
     };
-    let runtime = builder
-        .worker_threads(case.procs)
-        .enable_time()
-        .build()
-        .expect("tokio starts");
+    builder.worker_threads(case.procs).enable_time();
+    builder
+}
+
+fn run<T: Send + 'static>(
+    mut builder: runtime::Builder,
+    body: impl Future<Output = T> + Send + 'static,
+) -> T {
+    let runtime = builder.build().expect("tokio starts");
     runtime.block_on(async { tokio::spawn(body).await.expect("the body does not panic") })
 }
 

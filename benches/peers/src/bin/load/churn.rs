@@ -1,0 +1,105 @@
+//! Connections that are opened, used once and closed, a number of them at a
+//! time. The server closes first.
+
+use crate::Latencies;
+use crate::keep_alive::{PATIENCE, WARM_UP};
+use crate::server::{Server, Watch};
+use mio::net::TcpStream;
+use mio::{Events, Interest, Poll, Token};
+use raddle_peers::Outcome;
+use raddle_peers::serve::MESSAGE;
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+struct Connection {
+    stream: TcpStream,
+    opened_at: Instant,
+    has_asked: bool,
+    answer: [u8; MESSAGE],
+    filled: usize,
+}
+
+/// Opens another connection as soon as one has ended.
+pub fn drive(server: &Server, mut watch: Watch, connections: usize) -> Outcome {
+    let address = server.address();
+    let mut poll = Poll::new().expect("a poll");
+    let mut connections: Vec<_> = (0..connections)
+        .map(|token| Connection::open(address, &poll, Token(token)))
+        .collect();
+
+    let mut latencies = Latencies::new();
+    let mut events = Events::with_capacity(1024);
+    let mut until = Instant::now() + WARM_UP;
+    let mut is_measured = false;
+    loop {
+        poll.poll(&mut events, Some(PATIENCE)).expect("it waits");
+        assert!(!events.is_empty(), "the server does not answer");
+        let now = Instant::now();
+        if now >= until {
+            if is_measured {
+                return latencies.report(watch);
+            }
+            is_measured = true;
+            latencies.clear();
+            until = now + watch.begin();
+        }
+        // Of each socket one event at most: none is of one that was closed.
+        for event in &events {
+            let connection = &mut connections[event.token().0];
+            if let Some(latency) = connection.go_on() {
+                latencies.add(latency);
+                *connection = Connection::open(address, &poll, event.token());
+            }
+        }
+    }
+}
+
+impl Connection {
+    fn open(address: SocketAddr, poll: &Poll, token: Token) -> Self {
+        let opened_at = Instant::now();
+        let mut stream = TcpStream::connect(address).expect("the server listens");
+        poll.registry()
+            .register(&mut stream, token, Interest::READABLE | Interest::WRITABLE)
+            .expect("a new socket");
+        Self {
+            stream,
+            opened_at,
+            has_asked: false,
+            answer: [0; MESSAGE],
+            filled: 0,
+        }
+    }
+
+    /// How long it took from the first call to the connection's end, if this
+    /// was it.
+    fn go_on(&mut self) -> Option<Duration> {
+        const ASKED: &[u8; MESSAGE] = &[b'.'; MESSAGE];
+        if !self.has_asked {
+            match self.stream.write(ASKED) {
+                Ok(written) => assert_eq!(written, MESSAGE, "nothing else is under way"),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+                Err(error) if error.kind() == ErrorKind::NotConnected => return None,
+                Err(error) => panic!("cannot connect: {error}"),
+            }
+            self.has_asked = true;
+            return None;
+        }
+        loop {
+            let mut more = [0; 1];
+            let room = match self.filled {
+                MESSAGE => &mut more[..],
+                filled => &mut self.answer[filled..],
+            };
+            match self.stream.read(room) {
+                Ok(0) => {
+                    assert_eq!(&self.answer, ASKED, "not what was sent");
+                    return Some(self.opened_at.elapsed());
+                }
+                Ok(read) => self.filled += read,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return None,
+                Err(error) => panic!("the server's connection: {error}"),
+            }
+        }
+    }
+}
