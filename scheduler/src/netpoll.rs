@@ -35,6 +35,8 @@ pub(crate) struct Netpoll {
     caller: Caller,
     shared: Arc<Shared>,
     looked_at: AtomicU64,
+    /// Somebody has waited here since the last look, to the end.
+    has_waited: AtomicBool,
 }
 
 /// Ends the wait of who has the role.
@@ -90,6 +92,7 @@ impl Netpoll {
                 is_used: AtomicBool::new(false),
             }),
             looked_at: AtomicU64::new(0),
+            has_waited: AtomicBool::new(false),
         })
     }
 
@@ -152,6 +155,13 @@ impl Netpoll {
         {
             return;
         }
+        if self.has_waited.load(Relaxed) {
+            // The end of a wait is a look: the first that its machine does
+            // then is to come here.
+            self.has_waited.store(false, Relaxed);
+            self.looked_at.store(now, Relaxed);
+            return;
+        }
         // No role for this: a machine that goes to sleep meanwhile would
         // find it taken, and sleep elsewhere.
         let Ok(mut inner) = self.poll.try_lock() else {
@@ -173,10 +183,14 @@ impl Netpoll {
     /// Waits until `deadline` at most (`u64::MAX`: for ever); by the holder
     /// of the role. May end early.
     pub(crate) fn wait(&self, deadline: u64) -> Ready {
-        if deadline == u64::MAX {
-            return self.fetch(None).ready;
-        }
-        self.wait_until(deadline)
+        let ready = if deadline == u64::MAX {
+            self.fetch(None).ready
+        } else {
+            self.wait_until(deadline)
+        };
+        // ORDER: Relaxed: a hint.
+        self.has_waited.store(true, Relaxed);
+        ready
     }
 
     #[cfg(target_os = "linux")]
