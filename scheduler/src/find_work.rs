@@ -37,6 +37,11 @@ const HOMING_WAIT: u64 = 50_000;
 const HOMING_BACKLOG: usize = 16;
 /// How long a machine looks round before it sleeps, in nanoseconds.
 const SPIN: u64 = 20_000;
+/// After so many searches in a row that found nothing a machine looks round
+/// once and no longer,
+const VAIN_MOST: u32 = 8;
+/// but for one search in so many.
+const VAIN_TRY: u32 = 16;
 /// A machine keeps its permit so long while others wait for one, in
 /// nanoseconds.
 const SLICE: u64 = 10_000_000;
@@ -381,12 +386,14 @@ fn others(here: &Here) -> impl Iterator<Item = &Machine> {
 }
 
 /// Looks at other machines for a while.
+#[inline(never)]
 fn search(here: Here) -> Option<Runnable> {
     let own = here.own();
     let scheduler = here.scheduler();
     if scheduler.machines.len() < 2 {
         return None;
     }
+    let patience = patience(here);
     if !own.is_searching.get() {
         if !scheduler.processors.census.start_searching(scheduler.max_procs()) {
             return None;
@@ -396,26 +403,48 @@ fn search(here: Here) -> Option<Runnable> {
     let mut suspicion = None;
     let mut pace = None;
     let begin = clock::now();
-    // Out of a call that blocked come others like it: they bring their work
-    // with them, and need the processor.
-    let spin = if scheduler.many_are_away() { 0 } else { SPIN };
+    let mut now = begin;
     loop {
-        let now = clock::now();
-        let is_last = now - begin >= spin;
-        if let Some(runnable) = one_round(here, now, is_last, &mut suspicion, &mut pace) {
-            return Some(runnable);
+        let is_last = now - begin >= patience;
+        let found = one_round(here, now, is_last, &mut suspicion, &mut pace);
+        let has_come = || !here.inbox.is_empty() || !scheduler.injector.is_empty();
+        if now > begin && (found.is_some() || has_come()) {
+            // Worth while: it was not there at first.
+            own.vain_searches.set(0);
         }
-        if !here.inbox.is_empty() || !scheduler.injector.is_empty() {
+        if found.is_some() {
+            return found;
+        }
+        if has_come() {
             return local(here).or_else(|| scheduler.admit(scheduler.injector.take()?));
         }
         let waits = suspicion.is_some() && now - begin < SPIN + 2 * HOMING_WAIT;
         if (is_last && !waits) || !here.seat.has_permit() || scheduler.is_stopping() {
+            own.vain_searches.set(own.vain_searches.get().wrapping_add(1));
             return None;
         }
         for _ in 0..32 {
             spin_loop();
         }
+        now = clock::now();
     }
+}
+
+/// How long a search is worth, in nanoseconds.
+///
+/// Machines that serve sockets go to sleep some thousand times a second, and
+/// what wakes them comes from outside: there the search only burns a
+/// processor.
+fn patience(here: Here) -> u64 {
+    let scheduler = here.scheduler();
+    let vain = here.own().vain_searches.get();
+    // Out of a call that blocked come others like it: they bring their work
+    // with them, and need the processor.
+    let is_hopeless = scheduler.many_are_away()
+        // Nobody else runs, and might make work.
+        || scheduler.max_procs() == 1
+        || (vain >= VAIN_MOST && !vain.is_multiple_of(VAIN_TRY));
+    if is_hopeless { 0 } else { SPIN }
 }
 
 /// A machine that has unstarted goroutines, and since when we know.

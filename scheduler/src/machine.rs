@@ -100,6 +100,8 @@ pub(crate) struct Own {
     pub(crate) is_searching: Cell<bool>,
     /// Called for work that has waited: may take it at once.
     pub(crate) may_take_now: Cell<bool>,
+    /// Searches in a row that have found nothing, however long they looked.
+    pub(crate) vain_searches: Cell<u32>,
     pub(crate) backlog_since: Cell<u64>,
     /// Its thread has been idle for long, and is about to end.
     pub(crate) has_retired: Cell<bool>,
@@ -158,6 +160,7 @@ impl Machine {
                 next_in_row: Cell::new(0),
                 is_searching: Cell::new(false),
                 may_take_now: Cell::new(false),
+                vain_searches: Cell::new(0),
                 backlog_since: Cell::new(0),
                 has_retired: Cell::new(false),
                 is_open: Cell::new(false),
