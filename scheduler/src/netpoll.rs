@@ -85,7 +85,7 @@ impl Netpoll {
         let registry = poll.registry().try_clone()?;
         Ok(Self {
             taken: AtomicBool::new(false),
-            poll: Mutex::new((poll, Events::with_capacity(256))),
+            poll: Mutex::new((poll, Events::with_capacity(1024))),
             caller,
             shared: Arc::new(Shared {
                 registry,
