@@ -24,9 +24,15 @@ pub fn markdown(summary: &Summary) -> String {
     write_row(&mut out, (0..head.len()).map(|at| rule(at).to_owned()));
 
     let usual = usual_ops(summary);
+    // What is driven for a time has no number of its own.
+    let is_timed = workload.server.is_some();
     for row in &summary.rows {
         let mut cells = vec![
-            side(row, workload.bench(), usual),
+            side(
+                row,
+                workload.bench(),
+                if is_timed { row.ops } else { usual },
+            ),
             median(row),
             range(row),
             ratio(row),
