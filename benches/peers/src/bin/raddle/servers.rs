@@ -1,11 +1,17 @@
 //! Servers, which another program drives.
 
 use crate::{Case, Own, on_raddle};
+use http_body_util::Full;
+use hyper::body::{Bytes, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
 use raddle::chan::{Receiver, Sender, bounded};
+use raddle::hyper::{Io, block_on};
 use raddle::net::{TcpListener, TcpStream};
 use raddle::{park, spawn};
 use raddle_peers::Workload;
-use raddle_peers::serve::{BUFFER, MESSAGE, Requests, announce};
+use raddle_peers::serve::{BODY, BUFFER, MESSAGE, Requests, announce};
 use std::convert::Infallible;
 use std::io::{self, Read, Write};
 
@@ -13,6 +19,7 @@ pub const WORKLOADS: &[Workload<Own>] = &[
     Workload::server("serve_echo", 1, serve_echo),
     Workload::server("serve_echo_loaded", 1, serve_echo_loaded),
     Workload::server("serve_http_raw", 1, serve_http_raw),
+    Workload::server("serve_http_real", 1, serve_http_real),
     Workload::server("serve_churn", 1, serve_churn),
     Workload::server("serve_idle", 10_000, serve_idle),
 ];
@@ -84,6 +91,23 @@ fn answer(mut stream: TcpStream) -> io::Result<()> {
 
 fn serve_http_raw(case: &Case) -> io::Result<Infallible> {
     on_raddle(case, || serve(case, answer))
+}
+
+// 20b: http_hello_real
+
+async fn hello(_request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    Ok(Response::new(Full::new(Bytes::from_static(
+        BODY.as_bytes(),
+    ))))
+}
+
+fn answer_by_hyper(stream: TcpStream) -> io::Result<()> {
+    let connection = http1::Builder::new().serve_connection(Io::new(stream), service_fn(hello));
+    block_on(connection).map_err(io::Error::other)
+}
+
+fn serve_http_real(case: &Case) -> io::Result<Infallible> {
+    on_raddle(case, || serve(case, answer_by_hyper))
 }
 
 // 21: conn_churn
