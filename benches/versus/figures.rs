@@ -1,8 +1,11 @@
 //! What the pages show of all that was measured, and in which order.
 
 use crate::options::Family;
-use crate::plan::{self, BYTES, Better, Field, NS_PER_OP, P50, SETTLED_P99, TOTAL, WALL, Workload};
+use crate::plan::{
+    self, BYTES, Better, Field, NS_PER_OP, P50, P99, SETTLED_P99, TOTAL, WALL, Workload,
+};
 use crate::record::Record;
+use crate::server_workloads::SERVER_CPU;
 use crate::summary::{self, Summary};
 
 /// One plot and one table.
@@ -309,6 +312,66 @@ pub const FIGURES: &[Figure] = &[
                     "how late beside loops that never yield, us, 99 of 100",
                 ),
                 SETTLED_P99,
+                "us",
+            ),
+        ],
+    },
+    Figure {
+        file: "servers",
+        title: "Servers: their CPU time for a request",
+        groups: &[
+            other(
+                ns(
+                    "tcp_echo_c64",
+                    "echo, 64 connections",
+                    "echo, 64 connections, us of the server's CPU a request",
+                ),
+                SERVER_CPU,
+                "us",
+            ),
+            other(
+                ns(
+                    "tcp_echo_c1000",
+                    "echo, 1,000 connections",
+                    "echo, 1,000 connections, us",
+                ),
+                SERVER_CPU,
+                "us",
+            ),
+            other(
+                ns(
+                    "http_hello_raw_c64",
+                    "HTTP by hand, 64",
+                    "HTTP by hand, 64 connections, us",
+                ),
+                SERVER_CPU,
+                "us",
+            ),
+            other(
+                ns(
+                    "http_hello_real_c64",
+                    "net/http, hyper, 64",
+                    "HTTP by net/http or hyper, 64 connections, us",
+                ),
+                SERVER_CPU,
+                "us",
+            ),
+            other(
+                ns(
+                    "conn_churn",
+                    "connect, ask, close",
+                    "connections opened, used once and closed, us",
+                ),
+                SERVER_CPU,
+                "us",
+            ),
+            other(
+                ns(
+                    "io_under_load",
+                    "late beside busy tasks",
+                    "echo beside two tasks that never rest, us, 99 of 100",
+                ),
+                P99,
                 "us",
             ),
         ],

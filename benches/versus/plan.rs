@@ -129,6 +129,7 @@ pub const CPU: Field = lower("cpu_ms");
 pub const TOTAL: Field = lower("total_ms");
 pub const BYTES: Field = lower("bytes_per_task");
 pub const P50: Field = lower("p50_us");
+pub const P99: Field = lower("p99_us");
 /// Once the scheduler has seen what goes on.
 pub const SETTLED_P99: Field = lower("p99_after_20ms_us");
 

@@ -1,10 +1,11 @@
 //! The workloads of servers: another program is their client, and measures.
 
-use crate::plan::{CPU, Field, Limit, Target, USUAL, Workload, higher, lower, of, target};
+use crate::plan::{
+    CPU, Field, Limit, P50, P99, Target, USUAL, Workload, higher, lower, of, target,
+};
 
-const SERVER_CPU: Field = lower("server_cpu_us");
-const P50: Field = lower("p50_us");
-const P99: Field = lower("p99_us");
+/// What a request costs the server.
+pub const SERVER_CPU: Field = lower("server_cpu_us");
 const RATE: Field = higher("requests_per_s");
 const SWITCHES: Field = lower("context_switches");
 

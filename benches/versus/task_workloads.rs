@@ -1,11 +1,10 @@
 //! The workloads of tasks alone: spawned, asleep, parked, busy.
 
 use crate::plan::{
-    BYTES, CPU, Field, Limit, NS_PER_OP, P50, SETTLED_P99, USUAL, WALL, Workload, higher, lower,
-    of, target,
+    BYTES, CPU, Field, Limit, NS_PER_OP, P50, P99, SETTLED_P99, USUAL, WALL, Workload, higher,
+    lower, of, target,
 };
 
-const P99: Field = lower("p99_us");
 const MAX: Field = lower("max_us");
 const PAGE_TABLES: Field = lower("page_table_bytes_per_task");
 const TICKS: Field = higher("ticks");
