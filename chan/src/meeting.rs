@@ -191,17 +191,16 @@ impl<T> Meeting<T> {
     /// One of the two drew back without completing.
     pub(crate) fn draw_back(&self, is_sender: bool) {
         // A waker is not dropped under the lock.
-        let old;
+        let _old;
         let mut inner = self.lock();
         let settled = if is_sender {
-            old = std::mem::replace(&mut inner.sender, Party::Gone);
+            _old = std::mem::replace(&mut inner.sender, Party::Gone);
             inner.receiver.settle()
         } else {
-            old = std::mem::replace(&mut inner.receiver, Party::Gone);
+            _old = std::mem::replace(&mut inner.receiver, Party::Gone);
             inner.sender.settle()
         };
         drop(inner);
-        drop(old);
         unpark(settled);
     }
 }
