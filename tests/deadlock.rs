@@ -4,7 +4,7 @@
 mod bare;
 mod common;
 
-use common::{MODES, Mode, builder, child, is_child, main_migrating, stderr, stdout};
+use common::{MODES, Mode, builder, child, is_child, main_migrating, stderr, stdout, threads};
 use raddle::runtime::{OnDeadlock::*, Report};
 use raddle::sync::WaitGroup;
 use std::os::unix::process::ExitStatusExt;
@@ -217,6 +217,27 @@ fn a_hook_is_called_once_a_deadlock() {
     assert_eq!(text, format!("told: {FIRST}\n"));
 }
 
+/// Nor when machines that have been idle for long give their threads up.
+fn a_hook_is_not_called_again_when_idle_threads_end() {
+    const NAME: &str = "a_hook_is_not_called_again_when_idle_threads_end";
+    fn tell(report: &Report) {
+        raddle::eprintln!("told: {}", report.to_string().lines().next().unwrap());
+    }
+    if is_child() {
+        end_by_signal_after(15);
+        let hooked = builder(Mode::Migrate, 1).on_deadlock(Hook(tell)).build();
+        let runtime = hooked.unwrap();
+        let nap = || thread::sleep(Duration::from_millis(100));
+        let blocked: Vec<_> = (0..8).map(|_| runtime.spawn(nap)).collect();
+        blocked.into_iter().for_each(|one| one.join().unwrap());
+        assert!(threads() > 4);
+        runtime.run(raddle::park);
+    }
+    let (output, text) = play(NAME, "");
+    assert_ended_by_signal(&output, &text);
+    assert_eq!(text, format!("told: {FIRST}\n"));
+}
+
 fn who_ignores_deadlocks_sleeps_on() {
     const NAME: &str = "who_ignores_deadlocks_sleeps_on";
     if is_child() {
@@ -398,6 +419,7 @@ bare::tests![
     a_lock_cycle_is_shown_when_all_are_asleep,
     a_hook_gets_the_report_and_the_program_goes_on,
     a_hook_is_called_once_a_deadlock,
+    a_hook_is_not_called_again_when_idle_threads_end,
     who_ignores_deadlocks_sleeps_on,
     goroutines_of_two_runtimes_are_asleep,
     a_runtime_without_goroutines_does_not_decide,

@@ -215,7 +215,7 @@ impl Machine {
     }
 
     /// By its thread, which is about to end: from here on it has none, unless
-    /// it is to stay.
+    /// it is to stay. Under the lock of the book.
     #[must_use]
     pub(crate) fn give_up_thread(&self) -> bool {
         let mut thread = self.thread.lock();

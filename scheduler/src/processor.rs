@@ -154,7 +154,7 @@ struct Book<M> {
     owed: usize,
     line: VecDeque<M>,
     idle: Vec<M>,
-    /// How often a machine left the idle list.
+    /// How often a machine left the idle list, and not for good.
     roused: u64,
 }
 
@@ -395,7 +395,7 @@ impl<M: Member> Processors<M> {
 
     /// If all of so many `machines` are idle, and no permit is held, in hand
     /// or owed: a number that changes when one of them leaves the idle list,
-    /// which it does before anything else.
+    /// which it does before anything else, unless it leaves to end.
     pub(crate) fn all_idle(&self, machines: usize) -> Option<u64> {
         self.with(|book| {
             let is_free = book.free == book.total && book.owed == 0 && book.line.is_empty();
@@ -404,19 +404,22 @@ impl<M: Member> Processors<M> {
     }
 
     /// `machine`, idle for long and nobody's home, leaves the idle list for
-    /// good, unless it is needed: as many stay as there are processors. On
-    /// `true` nobody calls it any more.
+    /// good, unless it is needed: as many stay as there are processors; or
+    /// `give_up`, asked last, says no. On `true` nobody calls it any more.
+    ///
+    /// It is not roused by that: it wakes nobody, and all who sleep sleep on.
     #[must_use]
-    pub(crate) fn retire(&self, machine: &M) -> bool {
+    pub(crate) fn retire(&self, machine: &M, give_up: impl FnOnce() -> bool) -> bool {
         self.with(|book| {
             if machine.seat().place() != IDLE || machine.seat().is_own() {
                 return false;
             }
             let others = book.idle.iter().filter(|other| !other.seat().is_own());
-            if others.take(book.total + 1).count() <= book.total {
+            if others.take(book.total + 1).count() <= book.total || !give_up() {
                 return false;
             }
-            book.remove_idle(machine);
+            book.idle.retain(|other| other != machine);
+            machine.seat().set_place(AWAKE);
             true
         })
     }
@@ -646,17 +649,20 @@ mod tests {
         let processors = Processors::new(1);
         let [a, b, c] = ['a', 'b', 'c'].map(M::new);
         assert!(processors.try_acquire(&a));
-        assert!(!processors.retire(&a));
+        assert!(!processors.retire(&a, || true));
         for m in [&b, &c] {
             assert_eq!(processors.go_idle(m), None);
         }
         c.seat().set_own(true);
-        assert!(!processors.retire(&b));
-        assert!(!processors.retire(&c));
+        assert!(!processors.retire(&b, || true));
+        assert!(!processors.retire(&c, || true));
         c.seat().set_own(false);
-        assert!(processors.retire(&b));
-        assert!(!processors.retire(&b));
-        assert!(!processors.retire(&c));
+        assert!(!processors.retire(&b, || false));
+        let roused = processors.book.lock().roused;
+        assert!(processors.retire(&b, || true));
+        assert!(!processors.retire(&b, || true));
+        assert!(!processors.retire(&c, || true));
+        assert_eq!(processors.book.lock().roused, roused);
         check(&processors, &[&a, &b, &c]);
         // It is as if it had never been.
         assert!(processors.census.claim_call() || !processors.census.looks_free());

@@ -443,11 +443,11 @@ fn retire(here: Here) -> bool {
     // own, under the lock of the book.
     let retires = is_empty
         && is_nobodys_home(here)
-        && here.scheduler().processors.retire(&here.machine());
-    if retires && here.give_up_thread() {
-        own.has_retired.set(true);
-    }
-    // If the thread is to stay after all it is awake now, and goes on.
+        && here
+            .scheduler()
+            .processors
+            .retire(&here.machine(), || here.give_up_thread());
+    own.has_retired.set(retires);
     retires
 }
 
