@@ -236,8 +236,9 @@ impl Look {
         print(&text);
         text.clear();
         if self.thread.is_some() {
-            let mut names = Names::new();
+            // First, for the names take long.
             let calls = self.calls(sighting);
+            let mut names = Names::new();
             for frame in names.of_stack(&calls) {
                 let _fits = write!(text, "{frame}");
             }
