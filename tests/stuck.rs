@@ -8,7 +8,7 @@ use raddle::chan;
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
@@ -107,6 +107,28 @@ fn a_goroutine_in_a_call_that_blocks_is_printed_with_the_call() {
     if cfg!(feature = "backtrace") {
         assert!(text.contains("        at tests/stuck.rs:"), "{text}");
     }
+}
+
+/// C's sleeps end early when a signal comes, and most callers do not look.
+#[test]
+#[allow(unsafe_code, reason = "a sleep of C's is to be tested")]
+fn a_sleep_of_cs_is_not_cut_short() {
+    unsafe extern "C" {
+        safe fn usleep(micros: u32) -> i32;
+    }
+    if is_child() {
+        runtime(Mode::Pinned, 1).run(|| {
+            let begin = Instant::now();
+            assert_eq!(usleep(600_000), 0);
+            assert!(begin.elapsed() >= ms(600), "{:?}", begin.elapsed());
+        });
+        return;
+    }
+    let name = "a_sleep_of_cs_is_not_cut_short";
+    let text = ends_well(&child(name, &[("RADDLE_DEBUG", "stuck=50ms")]));
+    let begin = lines(&text, "raddle: stuck for ");
+    assert_eq!(begin.len(), 1, "{text}");
+    assert!(begin[0].contains("blocked in clock_nanosleep"), "{text}");
 }
 
 /// A lock of std's held across a park, and a fellow of the same home that

@@ -383,7 +383,8 @@ enum At {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct SystemCall {
     number: i64,
-    first: usize,
+    /// The first four.
+    arguments: [usize; 4],
 }
 
 impl At {
@@ -406,12 +407,19 @@ impl At {
             return Self::Cpu;
         }
         let number = number.and_then(|number| number.parse().ok());
-        let first = words.next().and_then(|word| {
-            let digits = word.strip_prefix("0x")?;
+        let mut argument = || {
+            let digits = words.next()?.strip_prefix("0x")?;
             usize::from_str_radix(digits, 16).ok()
-        });
-        match (number, first) {
-            (Some(number @ 0..), Some(first)) => Self::Call(SystemCall { number, first }),
+        };
+        let mut arguments = [0; 4];
+        for place in &mut arguments {
+            let Some(argument) = argument() else {
+                return Self::Unknown;
+            };
+            *place = argument;
+        }
+        match number {
+            Some(number @ 0..) => Self::Call(SystemCall { number, arguments }),
             _ => Self::Unknown,
         }
     }
@@ -433,10 +441,11 @@ macro_rules! calls {
 calls! {
     true SYS_futex "futex" SYS_read "read" SYS_write "write" SYS_openat "openat"
         SYS_flock "flock" SYS_fsync "fsync" SYS_fdatasync "fdatasync" SYS_wait4 "wait4"
-        SYS_waitid "waitid" SYS_nanosleep "nanosleep" SYS_clock_nanosleep "clock_nanosleep"
-        SYS_pread64 "pread64" SYS_pwrite64 "pwrite64";
-    false SYS_recvfrom "recvfrom" SYS_sendto "sendto" SYS_recvmsg "recvmsg" SYS_accept4 "accept4"
-        SYS_accept "accept" SYS_connect "connect" SYS_ppoll "ppoll" SYS_pselect6 "pselect6"
+        SYS_waitid "waitid" SYS_clock_nanosleep "clock_nanosleep" SYS_pread64 "pread64"
+        SYS_pwrite64 "pwrite64";
+    false SYS_nanosleep "nanosleep" SYS_recvfrom "recvfrom" SYS_sendto "sendto"
+        SYS_recvmsg "recvmsg" SYS_accept4 "accept4" SYS_accept "accept" SYS_connect "connect"
+        SYS_ppoll "ppoll" SYS_pselect6 "pselect6"
         SYS_epoll_pwait "epoll_pwait" SYS_rt_sigtimedwait "rt_sigtimedwait";
 }
 
@@ -445,6 +454,11 @@ fn known_call(_number: i64) -> Option<(&'static str, bool)> {
     None
 }
 
+/// A futex's wait goes by the calendar: `FUTEX_CLOCK_REALTIME`.
+const CALENDAR: usize = 256;
+/// `CLOCK_MONOTONIC`.
+const MONOTONIC: usize = 1;
+
 impl SystemCall {
     fn is_futex(self) -> bool {
         matches!(known_call(self.number), Some(("futex", _)))
@@ -452,11 +466,21 @@ impl SystemCall {
 
     /// The address of the word it waits on.
     fn futex(self) -> Option<usize> {
-        self.is_futex().then_some(self.first)
+        self.is_futex().then_some(self.arguments[0])
     }
 
+    /// A wait for some time ends early, whatever the handler asks for: it goes
+    /// on if its caller sees to that. std and who else goes by the monotonic
+    /// clock does; C's `sleep`, `usleep` and `sem_timedwait`, which go by the
+    /// calendar, do not.
     fn goes_on_after_a_signal(self) -> bool {
-        matches!(known_call(self.number), Some((_, true)))
+        let [first, second, third, fourth] = self.arguments;
+        match known_call(self.number) {
+            Some(("futex", _)) => fourth == 0 || second & CALENDAR == 0,
+            // What is left is written where the time stood.
+            Some(("clock_nanosleep", _)) => first == MONOTONIC && third == fourth,
+            known => matches!(known, Some((_, true))),
+        }
     }
 }
 
@@ -488,18 +512,39 @@ mod tests {
     #[test]
     fn what_the_kernel_says_is_read() {
         let futex = libc::SYS_futex;
-        let call = |number, first| At::Call(SystemCall { number, first });
+        let call = |number, arguments| At::Call(SystemCall { number, arguments });
         assert_eq!(At::parse("running\n"), At::Cpu);
         assert_eq!(
             At::parse(&format!("{futex} 0x7f01 0x80 0x2 0x0 0x0 0x0 0x7ffe 0x7f02\n")),
-            call(futex, 0x7f01)
+            call(futex, [0x7f01, 0x80, 2, 0])
         );
         assert_eq!(At::parse("-1 0x7ffe 0x7f02\n"), At::Unknown);
         assert_eq!(At::parse(""), At::Unknown);
-        assert_eq!(At::parse("99999 0x1"), call(99999, 1));
-        let shown = |number| SystemCall { number, first: 0 }.to_string();
+        assert_eq!(At::parse("99999 0x1"), At::Unknown);
+        let arguments = [0; 4];
+        assert_eq!(At::parse("99999 0x0 0x0 0x0 0x0"), call(99999, arguments));
+        let shown = |number| SystemCall { number, arguments }.to_string();
         assert_eq!(shown(futex), "futex");
         assert_eq!(shown(99_999), "system call 99999");
+    }
+
+    #[test]
+    fn waits_that_a_signal_would_cut_short_are_left_alone() {
+        let goes_on = |number, arguments| {
+            let call = SystemCall { number, arguments };
+            call.goes_on_after_a_signal()
+        };
+        let futex = |operation, time| goes_on(libc::SYS_futex, [0x7f01, operation, 2, time]);
+        assert!(futex(0x80, 0));
+        assert!(futex(0x89, 0x7f02));
+        assert!(futex(0x189, 0));
+        assert!(!futex(0x189, 0x7f02));
+        let nap = |clock, rest| goes_on(libc::SYS_clock_nanosleep, [clock, 0, 0x7f02, rest]);
+        assert!(nap(1, 0x7f02));
+        assert!(!nap(1, 0));
+        assert!(!nap(0, 0x7f02));
+        assert!(!goes_on(libc::SYS_recvfrom, [3, 0, 0, 0]));
+        assert!(!goes_on(99_999, [0; 4]));
     }
 
     #[test]
