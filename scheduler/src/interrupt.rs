@@ -10,6 +10,10 @@
 //! allocates nothing; the unwinder of gcc's library finds its tables by
 //! `_dl_find_object`, made for signal handlers, and where the system has not
 //! got that nobody is interrupted.
+//!
+//! No table describes the stack in the middle of a switch, and to walk it there
+//! faults. So the handler looks first whether the machine's tick is the one that
+//! was seen: then the goroutine has not come by the scheduler since.
 
 #[cfg(all(
     feature = "backtrace",
@@ -26,7 +30,11 @@ pub(crate) use known::calls_of;
     target_env = "gnu",
     any(target_arch = "x86_64", target_arch = "aarch64")
 )))]
-pub(crate) fn calls_of(_: crate::threads::ThreadId) -> Vec<Call> {
+pub(crate) fn calls_of(
+    _: &std::sync::Arc<crate::machine::Machine>,
+    _: crate::threads::ThreadId,
+    _tick: u64,
+) -> Vec<Call> {
     Vec::new()
 }
 
@@ -47,13 +55,14 @@ pub(crate) struct Call {
 ))]
 mod known {
     use super::Call;
-    use crate::shim::fixed::{AtomicU32, AtomicUsize};
+    use crate::machine::Machine;
+    use crate::shim::fixed::{AtomicPtr, AtomicU32, AtomicU64, AtomicUsize};
     use crate::shim::{AcqRel, Acquire, Mutex, Relaxed, Release};
     use crate::threads::ThreadId;
     use std::mem::{self, MaybeUninit};
     use std::process;
     use std::ptr;
-    use std::sync::OnceLock;
+    use std::sync::{Arc, OnceLock};
     use std::thread;
     use std::time::{Duration, Instant};
 
@@ -74,24 +83,29 @@ mod known {
 
     static STATE: AtomicU32 = AtomicU32::new(FREE);
     static OF: AtomicUsize = AtomicUsize::new(0);
+    /// Its machine's tick, and what that was.
+    static TICK: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
+    static SEEN: AtomicU64 = AtomicU64::new(0);
     static LEN: AtomicUsize = AtomicUsize::new(0);
     static ADDRESSES: [AtomicUsize; MOST_CALLS] = [const { AtomicUsize::new(0) }; MOST_CALLS];
     static FRAMES: [AtomicUsize; MOST_CALLS] = [const { AtomicUsize::new(0) }; MOST_CALLS];
 
-    /// The calls of a thread of this process, innermost first; none if it
-    /// does not answer. Whoever asks must know that the thread lives.
-    pub(crate) fn calls_of(thread: ThreadId) -> Vec<Call> {
+    /// The calls of `machine`'s thread, innermost first; none if it does not
+    /// answer, or the machine's tick is not the one that was seen any more.
+    pub(crate) fn calls_of(machine: &Arc<Machine>, thread: ThreadId, tick: u64) -> Vec<Call> {
         static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
         let (Some(signal), Ok(id)) = (signal(), usize::try_from(thread)) else {
             return Vec::new();
         };
         let _one = ONE_AT_A_TIME.lock();
-        // ORDER: Relaxed, all three: published by WANTED below. The state is
+        // ORDER: Relaxed, all five: published by WANTED below. The state is
         // not FREE if an earlier thread never ended its answer.
-        if STATE.load(Relaxed) != FREE {
+        if STATE.load(Relaxed) != FREE || handler_of(signal) != Some(OURS as usize) {
             return Vec::new();
         }
         OF.store(id, Relaxed);
+        TICK.store(ptr::from_ref(&machine.tick).cast_mut(), Relaxed);
+        SEEN.store(tick, Relaxed);
         LEN.store(0, Relaxed);
         // ORDER: Release pairs with the handler.
         STATE.store(WANTED, Release);
@@ -104,6 +118,11 @@ mod known {
             return Vec::new();
         }
         if !wait_for_answer() {
+            // ORDER: Relaxed: FREE is our own.
+            if STATE.load(Relaxed) != FREE {
+                // It began to answer, and may look at the tick at any time.
+                mem::forget(machine.clone());
+            }
             return Vec::new();
         }
         let calls = (0..LEN.load(Relaxed).min(MOST_CALLS)).map(|n| Call {
@@ -150,20 +169,26 @@ mod known {
         })
     }
 
+    const OURS: extern "C" fn(libc::c_int, *mut libc::siginfo_t, *mut libc::c_void) = on_signal;
+
+    /// Whose `signal` is: the program may have taken it since it was ours.
+    fn handler_of(signal: libc::c_int) -> Option<usize> {
+        let mut now = MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: asks only, and fills `now`.
+        let asked = unsafe { libc::sigaction(signal, ptr::null(), now.as_mut_ptr()) };
+        // SAFETY: filled above; zeroes would be valid too.
+        let now = unsafe { now.assume_init() };
+        (asked == 0).then_some(now.sa_sigaction)
+    }
+
     /// Whether `signal` was nobody's, and is ours now.
     fn install(signal: libc::c_int) -> bool {
-        let mut old = MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: asks only, and fills `old`.
-        let asked = unsafe { libc::sigaction(signal, ptr::null(), old.as_mut_ptr()) };
-        // SAFETY: filled above; zeroes would be valid too.
-        let old = unsafe { old.assume_init() };
-        if asked != 0 || old.sa_sigaction != libc::SIG_DFL {
+        if handler_of(signal) != Some(libc::SIG_DFL) {
             return false;
         }
         // SAFETY: a sigaction is numbers and an optional address.
         let mut new: libc::sigaction = unsafe { mem::zeroed() };
-        let handler: extern "C" fn(_, _, _) = on_signal;
-        new.sa_sigaction = handler as usize;
+        new.sa_sigaction = OURS as usize;
         new.sa_flags = libc::SA_SIGINFO | libc::SA_ONSTACK | libc::SA_RESTART;
         // SAFETY: `on_signal` keeps to what a signal handler may do.
         unsafe { libc::sigaction(signal, &raw const new, ptr::null_mut()) == 0 }
@@ -188,11 +213,26 @@ mod known {
         let errno = unsafe { libc::__errno_location() };
         // SAFETY: the thread's own word.
         let kept = unsafe { errno.read() };
-        walk(program_counter(context));
+        if has_not_come_by() {
+            walk(program_counter(context));
+        }
         // SAFETY: as above: who was interrupted may be about to read it.
         unsafe { errno.write(kept) };
         // ORDER: Release: the calls come before it.
         STATE.store(ANSWERED, Release);
+    }
+
+    /// Whether the goroutine that was seen is at it still: then it is not in
+    /// the middle of a switch, but for one that leaves in this very moment.
+    fn has_not_come_by() -> bool {
+        // ORDER: Relaxed: stored before WANTED.
+        let tick = TICK.load(Relaxed);
+        // SAFETY: who asked keeps the machine until we have answered, or for
+        // ever.
+        let tick = unsafe { &*tick };
+        // ORDER: Relaxed, both: this thread writes the tick itself, and the
+        // other was stored before WANTED.
+        tick.load(Relaxed) == SEEN.load(Relaxed)
     }
 
     /// Keeps the calls from the one that was interrupted on.
@@ -228,5 +268,44 @@ mod known {
         // SAFETY: the system passes a valid context.
         let counter = unsafe { (*context).uc_mcontext.pc };
         counter as usize
+    }
+}
+
+#[cfg(all(
+    test,
+    not(raddle_model),
+    feature = "backtrace",
+    target_os = "linux",
+    target_env = "gnu",
+    any(target_arch = "x86_64", target_arch = "aarch64")
+))]
+mod tests {
+    use super::calls_of;
+    use crate::machine::Machine;
+    use crate::shim::Relaxed;
+    use std::ptr::NonNull;
+    use std::sync::mpsc::channel;
+
+    /// Between two goroutines no table describes the stack.
+    #[test]
+    fn a_thread_that_has_gone_on_is_not_walked() {
+        let machine = Machine::new(0, NonNull::dangling());
+        let (tell, told) = channel();
+        let other = std::thread::spawn({
+            let machine = machine.clone();
+            move || {
+                // SAFETY: no arguments.
+                tell.send(unsafe { libc::gettid() }).unwrap();
+                while machine.tick.load(Relaxed) != u64::MAX {
+                    std::hint::spin_loop();
+                }
+            }
+        });
+        let thread = told.recv().unwrap();
+        assert!(!calls_of(&machine, thread, 0).is_empty());
+        assert!(calls_of(&machine, thread, 1).is_empty());
+        assert!(!calls_of(&machine, thread, 0).is_empty());
+        machine.tick.store(u64::MAX, Relaxed);
+        other.join().unwrap();
     }
 }

@@ -283,7 +283,7 @@ impl Look {
         if !may_interrupt || !still() {
             return Vec::new();
         }
-        let calls = interrupt::calls_of(thread);
+        let calls = interrupt::calls_of(&sighting.machine, thread, sighting.tick);
         let Some(header) = culprit.header().filter(|_| still()) else {
             return Vec::new();
         };
