@@ -230,3 +230,52 @@ fn at_the_cap_the_monitor_is_patient() {
         });
     }
 }
+
+/// Asks a goroutine, and waits for its answer, when its thread ends.
+struct Farewell(chan::Sender<chan::Sender<u32>>, chan::Sender<u32>);
+
+impl Drop for Farewell {
+    fn drop(&mut self) {
+        let (answer, answered) = chan::bounded(0);
+        // Those whose thread ends with the runtime find nobody.
+        if self.0.send(answer).is_ok()
+            && let Ok(answer) = answered.recv()
+        {
+            let _ended = self.1.send(answer);
+        }
+    }
+}
+
+/// The destructors of an idle thread's locals run while the runtime goes on.
+#[test]
+fn a_thread_that_ends_may_wait_for_a_goroutine() {
+    thread_local! {
+        static LOCAL: std::cell::OnceCell<Farewell> = const { std::cell::OnceCell::new() };
+    }
+    if !is_child() {
+        return in_a_child("a_thread_that_ends_may_wait_for_a_goroutine");
+    }
+    with_deadline(limit(50), "in migrate mode", || {
+        let runtime = builder(Mode::Migrate, 1).build().unwrap();
+        let (ask, asked) = chan::bounded::<chan::Sender<u32>>(0);
+        let (tell, told) = chan::unbounded();
+        let calls: Vec<_> = (0..8)
+            .map(|_| {
+                let (ask, tell) = (ask.clone(), tell.clone());
+                runtime.spawn(move || {
+                    thread::sleep(ms(50));
+                    LOCAL.with(|local| drop(local.set(Farewell(ask, tell))));
+                })
+            })
+            .collect();
+        calls.into_iter().for_each(|call| call.join().unwrap());
+        drop((ask, tell));
+        let clerk = runtime.spawn(move || {
+            for (n, answer) in asked.iter().enumerate() {
+                answer.send(u32::try_from(n).unwrap()).unwrap();
+            }
+        });
+        assert!(told.recv().is_ok_and(|n| n < 8));
+        drop(clerk);
+    });
+}
