@@ -12,6 +12,7 @@ use crate::shim::{Mutex, SeqCst};
 use crate::spawn;
 use crate::timers::Key;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::ptr;
 use std::sync::{Arc, Weak};
 
 /// What starts goroutines, on the scheduler that is named. Called on the
@@ -47,6 +48,12 @@ impl Later {
             timer: Mutex::new(None),
             start: Box::new(start),
         })
+    }
+
+    /// Whether it starts goroutines of this scheduler.
+    #[must_use]
+    pub fn is_of(&self, scheduler: &Scheduler) -> bool {
+        ptr::eq(self.scheduler.as_ptr(), scheduler)
     }
 
     /// Starts it at `deadline`, and not when it was to start before. Whether

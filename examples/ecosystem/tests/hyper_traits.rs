@@ -402,3 +402,20 @@ fn a_future_that_yields_lets_others_run() {
         }));
     });
 }
+
+/// The timer is of the runtime that polls, not of the one that polled first.
+#[test]
+fn a_sleep_goes_on_when_the_runtime_that_began_it_has_ended() {
+    with_deadline(|| {
+        let first = Builder::new().max_procs(1).build().expect("threads");
+        let mut sleep = Timer.sleep(Duration::from_millis(50));
+        let sleep = first.run(move || {
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(sleep.as_mut().poll(&mut context).is_pending());
+            sleep
+        });
+        drop(first);
+        let second = Builder::new().max_procs(1).build().expect("threads");
+        second.run(move || block_on(sleep));
+    });
+}

@@ -10,6 +10,7 @@ const NEVER: u64 = u64::MAX;
 
 /// One future's alarm. A time that is put off costs no timer: the one that is
 /// set goes off at the old time, sees that it is too early, and is set anew.
+/// The timer is of the runtime that polls the future.
 ///
 /// Invariants
 /// 1. While a waker is in `set`, a timer is set for `timer_at`, which is no
@@ -42,6 +43,9 @@ impl Alarm {
         if at <= clock::now() {
             return true;
         }
+        // Polled by another runtime than before: that one may end.
+        let is_others = |timer: &mut Timer| with_scheduler(|here| !timer.later.is_of(here));
+        drop(self.0.take_if(is_others));
         let timer = self.0.get_or_insert_with(Timer::new);
         let mut waker = Some(waker.clone());
         let mut set = timer.set.lock();
