@@ -280,7 +280,9 @@ impl Command {
 
     /// std's, for what only some systems have: `pre_exec` and `exec` of
     /// `std::os::unix::process::CommandExt`. Streams that are set here are
-    /// set again by `output`.
+    /// set again by `output`. What `pre_exec` ties to the calling thread, as
+    /// `PR_SET_PDEATHSIG` does, it ties to one of raddle's, which ends when it
+    /// has been idle for ten seconds.
     ///
     /// # Blocking
     /// Never.
