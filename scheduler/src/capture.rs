@@ -207,8 +207,6 @@ mod shown {
             }
         }
 
-        /// The program's calls, without what raddle does below, above and
-        /// between them.
         /// What the calls show about a wait in a lock of std's.
         pub(crate) fn std_wait(&mut self, stack: &[usize]) -> Option<StdWait> {
             stack.iter().find_map(|&address| {
@@ -218,6 +216,8 @@ mod shown {
             })
         }
 
+        /// The program's calls, without what raddle does below, above and
+        /// between them.
         pub(crate) fn of_stack(&mut self, stack: &[usize]) -> Vec<Arc<Frame>> {
             let mut calls = Vec::new();
             for &address in stack {

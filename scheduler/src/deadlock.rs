@@ -284,7 +284,9 @@ impl Look {
                 return None;
             }
             // Without those that got no thread.
-            let machines = runtime.machines.len() - runtime.without_thread_count();
+            // One may come, and not start, between the two.
+            let all = runtime.machines.len();
+            let machines = all.checked_sub(runtime.without_thread_count())?;
             let roused = runtime.processors.all_idle(machines)?;
             let before = threads.len();
             let started = runtime.machines.iter().filter_map(|one| one.os_thread());
