@@ -465,7 +465,15 @@ where
             roll::enter(stack.owner(), NonNull::from(header));
         }
     });
-    let (result, stack) = switch::on(stack, || catch_unwind(AssertUnwindSafe(f)));
+    machine::set_between_stacks(true);
+    let (result, stack) = switch::on(stack, || {
+        machine::set_between_stacks(false);
+        let result = catch_unwind(AssertUnwindSafe(f));
+        // Perhaps on another machine.
+        machine::set_between_stacks(true);
+        result
+    });
+    machine::set_between_stacks(false);
     roll::leave(stack.owner());
     match machine::here() {
         Some(here) => here.own().stacks.borrow_mut().put(stack),

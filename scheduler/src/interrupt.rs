@@ -13,7 +13,8 @@
 //!
 //! No table describes the stack in the middle of a switch, and to walk it there
 //! faults. So the handler looks first whether the machine's tick is the one that
-//! was seen: then the goroutine has not come by the scheduler since.
+//! was seen: then the goroutine has not come by the scheduler since. Nor may it
+//! be on the way to or from a stack for a deep call.
 
 #[cfg(all(
     feature = "backtrace",
@@ -83,8 +84,8 @@ mod known {
 
     static STATE: AtomicU32 = AtomicU32::new(FREE);
     static OF: AtomicUsize = AtomicUsize::new(0);
-    /// Its machine's tick, and what that was.
-    static TICK: AtomicPtr<AtomicU64> = AtomicPtr::new(ptr::null_mut());
+    /// Its machine, and what the tick was.
+    static MACHINE: AtomicPtr<Machine> = AtomicPtr::new(ptr::null_mut());
     static SEEN: AtomicU64 = AtomicU64::new(0);
     static LEN: AtomicUsize = AtomicUsize::new(0);
     static ADDRESSES: [AtomicUsize; MOST_CALLS] = [const { AtomicUsize::new(0) }; MOST_CALLS];
@@ -104,7 +105,7 @@ mod known {
             return Vec::new();
         }
         OF.store(id, Relaxed);
-        TICK.store(ptr::from_ref(&machine.tick).cast_mut(), Relaxed);
+        MACHINE.store(Arc::as_ptr(machine).cast_mut(), Relaxed);
         SEEN.store(tick, Relaxed);
         LEN.store(0, Relaxed);
         // ORDER: Release pairs with the handler.
@@ -120,7 +121,7 @@ mod known {
         if !wait_for_answer() {
             // ORDER: Relaxed: FREE is our own.
             if STATE.load(Relaxed) != FREE {
-                // It began to answer, and may look at the tick at any time.
+                // It began to answer, and may look at it at any time.
                 mem::forget(machine.clone());
             }
             return Vec::new();
@@ -213,7 +214,7 @@ mod known {
         let errno = unsafe { libc::__errno_location() };
         // SAFETY: the thread's own word.
         let kept = unsafe { errno.read() };
-        if has_not_come_by() {
+        if can_be_walked() {
             walk(program_counter(context));
         }
         // SAFETY: as above: who was interrupted may be about to read it.
@@ -224,15 +225,17 @@ mod known {
 
     /// Whether the goroutine that was seen is at it still: then it is not in
     /// the middle of a switch, but for one that leaves in this very moment.
-    fn has_not_come_by() -> bool {
+    fn can_be_walked() -> bool {
         // ORDER: Relaxed: stored before WANTED.
-        let tick = TICK.load(Relaxed);
+        let machine = MACHINE.load(Relaxed);
         // SAFETY: who asked keeps the machine until we have answered, or for
         // ever.
-        let tick = unsafe { &*tick };
-        // ORDER: Relaxed, both: this thread writes the tick itself, and the
-        // other was stored before WANTED.
-        tick.load(Relaxed) == SEEN.load(Relaxed)
+        let machine = unsafe { &*machine };
+        // ORDER: Relaxed, both: this thread writes them itself.
+        let tick = machine.tick.load(Relaxed);
+        let is_between = machine.is_between_stacks.load(Relaxed);
+        // ORDER: Relaxed: stored before WANTED.
+        tick == SEEN.load(Relaxed) && !is_between
     }
 
     /// Keeps the calls from the one that was interrupted on.
@@ -304,6 +307,9 @@ mod tests {
         let thread = told.recv().unwrap();
         assert!(!calls_of(&machine, thread, 0).is_empty());
         assert!(calls_of(&machine, thread, 1).is_empty());
+        machine.is_between_stacks.store(true, Relaxed);
+        assert!(calls_of(&machine, thread, 0).is_empty());
+        machine.is_between_stacks.store(false, Relaxed);
         assert!(!calls_of(&machine, thread, 0).is_empty());
         machine.tick.store(u64::MAX, Relaxed);
         other.join().unwrap();

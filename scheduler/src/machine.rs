@@ -11,8 +11,8 @@ use crate::park::Alarm;
 use crate::processor::{Member, Seat};
 use crate::run_queue::{Offered, RunQueue};
 use crate::scheduler::Scheduler;
-use crate::shim::fixed::{AtomicBool, AtomicU64};
-use crate::shim::{Acquire, Mutex, Relaxed, Release};
+use crate::shim::fixed::{AtomicBool, AtomicU64, compiler_fence};
+use crate::shim::{Acquire, Mutex, Relaxed, Release, SeqCst};
 use crate::stack::Pool;
 use crate::state::Woken;
 use crate::switch::Left;
@@ -38,6 +38,9 @@ pub(crate) struct Machine {
     /// Odd while a goroutine runs; one more at each change. The monitor sees
     /// by it whether the machine comes round.
     pub(crate) tick: AtomicU64,
+    /// Its goroutine is on the way from one stack of its to another, where
+    /// nobody can tell what lies on them.
+    pub(crate) is_between_stacks: AtomicBool,
     /// The slice is over: the next call that may park yields.
     pub(crate) is_slice_over: AtomicBool,
     /// Somebody here has polled for long while others waited: failing polls
@@ -134,6 +137,7 @@ impl Machine {
             inbox: Inbox::new(),
             timers: Timers::new(),
             tick: AtomicU64::new(0),
+            is_between_stacks: AtomicBool::new(false),
             is_slice_over: AtomicBool::new(false),
             is_urgent: AtomicBool::new(false),
             is_excess: AtomicBool::new(false),
@@ -621,6 +625,18 @@ pub(crate) fn current_header<'a>() -> &'a Header {
     match unsafe { header.as_ref() } {
         Some(header) => header,
         None => crate::fatal::fatal!("left a stack outside any goroutine"),
+    }
+}
+
+/// The calling goroutine is about to change stacks, or has done so.
+#[inline(never)]
+pub(crate) fn set_between_stacks(is_between: bool) {
+    if let Some(here) = here() {
+        // ORDER: Relaxed: for who interrupts this thread. The fences keep it
+        // before the change, and after it.
+        compiler_fence(SeqCst);
+        here.is_between_stacks.store(is_between, Relaxed);
+        compiler_fence(SeqCst);
     }
 }
 
