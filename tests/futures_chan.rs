@@ -142,6 +142,39 @@ fn receives_that_are_dropped_leave_their_messages_in_order() {
     }
 }
 
+/// As when a set of receives is dropped: what the first gives back goes to
+/// the next, and comes back again.
+#[test]
+fn a_message_that_comes_back_twice_is_still_the_first() {
+    for capacity in [Some(0), Some(2), None] {
+        alone_everywhere(limit(30), || {
+            let (tx, rx) = places::channel(capacity);
+            let receives: Vec<_> = (0..4).map(|_| pending(rx.recv_async())).collect();
+            (1..=2).for_each(|n| tx.send(n).unwrap());
+            drop(receives);
+            assert_eq!((rx.try_recv(), rx.try_recv()), (Ok(1), Ok(2)));
+        });
+    }
+}
+
+#[test]
+fn what_a_selection_gave_comes_back_in_its_turn() {
+    alone_everywhere(limit(30), || {
+        let (tx, rx) = bounded(0);
+        let first = pending(rx.recv_async());
+        let mut second = pending(rx.recv_async());
+        tx.send(1).unwrap();
+        let mut list = Select::new();
+        list.send(&tx);
+        let operation = list.select();
+        assert!(poll_once(&mut second).is_pending());
+        operation.send(&tx, 2).unwrap();
+        drop(first);
+        drop(second);
+        assert_eq!((rx.try_recv(), rx.try_recv()), (Ok(1), Ok(2)));
+    });
+}
+
 #[test]
 fn what_was_given_goes_on_to_who_waits() {
     at_each_place(limit(30), |place| {

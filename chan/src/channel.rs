@@ -70,11 +70,20 @@ impl<T> State<T> {
     /// The oldest message.
     #[inline]
     fn pop(&mut self) -> Option<T> {
+        let message = self.buffer.pop();
+        // Behind the pop: the look at the buffer before it is not repeated.
         #[cfg(feature = "futures")]
         if !self.returned.is_empty() {
-            self.returned.pop_front();
+            self.pop_stamp();
         }
-        self.buffer.pop()
+        message
+    }
+
+    #[cfg(feature = "futures")]
+    #[cold]
+    #[inline(never)]
+    fn pop_stamp(&mut self) {
+        self.returned.pop_front();
     }
 }
 
@@ -282,11 +291,11 @@ impl<'a, T> Guard<'a, T> {
             // SAFETY: claimed and not unparked yet.
             let receiver = unsafe { node.as_ref() };
             if receiver.takes_now() {
+                self.stamp(receiver);
                 // SAFETY: 1.
                 let message = self.in_turn(unsafe { from.read() });
                 // SAFETY: 1. claimed just now, at a channel of T, and it takes.
                 let deal = unsafe { receiver.give(message) };
-                self.stamp(receiver);
                 wakes.push(receiver, deal);
                 return Step::Done;
             }
@@ -361,10 +370,22 @@ impl<'a, T> Guard<'a, T> {
         wakes.push(receiver, Deal::Promise);
     }
 
-    /// Of a receiver that is polled, and has been claimed: in what order it
-    /// was served among its like.
+    /// Of a receiver that is polled, has been claimed, and is given a message
+    /// next: in what order messages were handed to its like. One that had
+    /// come back, which is the first then, keeps its place in that order.
     #[inline]
-    pub(crate) fn stamp(&mut self, receiver: &Node) {
+    fn stamp(&mut self, receiver: &Node) {
+        #[cfg(feature = "futures")]
+        if receiver.is_polled() {
+            let returned = self.state().returned.front().copied();
+            receiver.set_stamp(returned.unwrap_or_else(|| self.next_stamp()));
+        }
+        #[cfg(not(feature = "futures"))]
+        let _ = receiver;
+    }
+
+    /// As `stamp`, of one that is given its message by a meeting.
+    pub(crate) fn stamp_meeting(&mut self, receiver: &Node) {
         #[cfg(feature = "futures")]
         if receiver.is_polled() {
             receiver.set_stamp(self.next_stamp());
@@ -445,11 +466,11 @@ impl<'a, T> Guard<'a, T> {
                     wakes.push(receiver, Deal::Promise);
                     continue;
                 }
+                self.stamp(receiver);
                 let message = self.state_mut().pop();
                 let message = message.expect("one is available");
                 // SAFETY: 1. claimed just now, at a channel of T, and it takes.
                 let deal = unsafe { receiver.give(message) };
-                self.stamp(receiver);
                 wakes.push(receiver, deal);
             } else if self.has_room()
                 && !self.is_closed()

@@ -189,7 +189,7 @@ impl<T> Guard<'_, T> {
                 // It stays parked until the selection is completed.
                 return Some(Deal::Peer(node));
             }
-            self.stamp(partner);
+            self.stamp_meeting(partner);
             return Some(meet::<T>(node, wakes));
         }
         self.is_closed().then_some(Deal::Closed)

@@ -41,10 +41,11 @@ impl<T> Receiving<T> {
     pub(crate) fn poll(&mut self, channel: &Channel<T>, waker: &Waker) -> Poll<Option<T>> {
         let mut is_first = false;
         if self.is_queued {
-            let Some(deal) = self.deal(channel, waker) else {
+            let Some((deal, stamp)) = self.deal(channel, waker) else {
                 return Poll::Pending;
             };
             self.is_queued = false;
+            self.stamp = stamp;
             match deal {
                 // SAFETY: the deal says that one lies there; it is taken once.
                 Deal::Done => return Poll::Ready(unsafe { self.take() }),
@@ -82,9 +83,11 @@ impl<T> Receiving<T> {
         Some(unsafe { slot.address().read() })
     }
 
-    fn deal(&self, channel: &Channel<T>, waker: &Waker) -> Option<Deal> {
+    /// The deal, and its stamp.
+    fn deal(&self, channel: &Channel<T>, waker: &Waker) -> Option<(Deal, u32)> {
         let polled = self.polled.as_ref()?;
-        polled.deal(waker, || channel.lock())
+        let deal = polled.deal(waker, || channel.lock())?;
+        Some((deal, polled.node().stamp()))
     }
 
     /// Tries, and stands in the queue if it must wait. None: a selection that
