@@ -7,9 +7,12 @@ mod common;
 use common::{MODES, Mode, builder, child, is_child, main_migrating, stderr, stdout, threads};
 use raddle::runtime::{OnDeadlock::*, Report};
 use raddle::sync::WaitGroup;
+use std::future::Future;
 use std::os::unix::process::ExitStatusExt;
+use std::pin::Pin;
 use std::process::{Command, Output};
 use std::sync::Mutex;
+use std::task::{Context, Waker};
 use std::thread;
 use std::time::Duration;
 
@@ -413,6 +416,27 @@ fn a_future_that_nobody_wakes_is_a_deadlock() {
     assert!(text.contains("[park]"), "{text}");
 }
 
+/// A time that is not awaited any more keeps nobody awake.
+fn a_deadlock_beside_a_time_that_was_given_up() {
+    const NAME: &str = "a_deadlock_beside_a_time_that_was_given_up";
+    if role().is_some() {
+        raddle::run(|| {
+            let after = raddle::chan::after(Duration::from_secs(1000));
+            let mut receive = after.recv_async();
+            let mut context = Context::from_waker(Waker::noop());
+            assert!(Pin::new(&mut receive).poll(&mut context).is_pending());
+            // Meanwhile the thread of such times has gone to sleep.
+            let other = raddle::chan::after(Duration::from_millis(20));
+            raddle::block_on(other.recv_async()).unwrap();
+            raddle::time::sleep(Duration::from_millis(20));
+            drop(receive);
+            raddle::park();
+        });
+    }
+    let (output, text) = play(NAME, "run");
+    assert_reported(&output, &text);
+}
+
 bare::tests![
     the_report_names_every_goroutine_its_reason_and_its_spawn_site,
     a_deadlock_is_found_soon,
@@ -427,4 +451,5 @@ bare::tests![
     threads_parked_in_raddle_are_asleep_with_the_goroutines,
     the_last_to_sleep_is_a_machine_without_a_processor,
     a_future_that_nobody_wakes_is_a_deadlock,
+    a_deadlock_beside_a_time_that_was_given_up,
 ];

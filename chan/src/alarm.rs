@@ -30,6 +30,8 @@ pub(crate) struct Alarm(Key);
 impl Alarm {
     /// At `time`, in nanoseconds of `clock::now`; also one that is past.
     pub(crate) fn new(time: u64, waker: Waker) -> Self {
+        // First: without it nothing is to be left in the list.
+        let keeper = keeper();
         // ORDER: Relaxed: a number of its own is all that is asked for.
         let key = (time, NEXT.fetch_add(1, Relaxed));
         let mut alarms = ALARMS.lock();
@@ -37,7 +39,7 @@ impl Alarm {
         let is_first = alarms.first_key_value().is_some_and(|(first, _)| *first == key);
         drop(alarms);
         if is_first {
-            keeper().unpark();
+            keeper.unpark();
         }
         Self(key)
     }
@@ -45,8 +47,15 @@ impl Alarm {
 
 impl Drop for Alarm {
     fn drop(&mut self) {
+        let mut alarms = ALARMS.lock();
         // Dropped after the lock: its code is not ours.
-        let _waker = ALARMS.lock().remove(&self.0);
+        let waker = alarms.remove(&self.0);
+        let is_last = waker.is_some() && alarms.is_empty();
+        drop(alarms);
+        if is_last {
+            // Asleep until some time it would count as awake.
+            keeper().unpark();
+        }
     }
 }
 
