@@ -11,11 +11,12 @@ use common::{
 use raddle::{block_on, go, spawn};
 use std::future::{Future, pending as never, poll_fn, ready};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
 use std::sync::{Arc, mpsc};
 use std::task::{Poll, Waker};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use wakers::{Calls, Event, Turn, poll_once, poll_with};
 
 // ORDER: SeqCst: flags that are looked at after what set them.
@@ -185,6 +186,49 @@ fn a_future_that_wakes_itself_gives_way() {
             });
             assert!(turns < 100, "{turns} turns before the other had one");
         });
+    });
+}
+
+/// What an executor sets for the time of a poll is seen by nobody else: a
+/// poll of ours does not give way, also where polls that fail do so because
+/// others wait long.
+#[test]
+fn a_poll_of_ours_gives_way_to_nobody() {
+    struct Inside<'a>(&'a AtomicBool);
+    impl Drop for Inside<'_> {
+        fn drop(&mut self) {
+            assert!(self.0.swap(false, SeqCst));
+        }
+    }
+    with_deadline(limit(30), "", || {
+        let runtime = runtime(Mode::Pinned, 1);
+        let (inside, begin) = (Arc::new(AtomicBool::new(false)), Instant::now());
+        let goes_on = move || begin.elapsed() < Duration::from_millis(400);
+        let polls = [(); 2].map(|()| {
+            let inside = inside.clone();
+            runtime.spawn(move || {
+                let (sender, receiver) = raddle::chan::bounded(1);
+                while goes_on() {
+                    sender.send(()).unwrap();
+                    let mut receive = receiver.recv_async();
+                    block_on(poll_fn(|context| {
+                        assert!(!inside.swap(true, SeqCst), "two at once");
+                        let _inside = Inside(&inside);
+                        Pin::new(&mut receive).poll(context)
+                    }))
+                    .unwrap();
+                    raddle::yield_now();
+                }
+            })
+        });
+        let never = raddle::chan::never::<()>();
+        let tries = runtime.spawn(move || {
+            while goes_on() {
+                assert!(never.try_recv().is_err());
+            }
+        });
+        polls.into_iter().for_each(|polls| polls.join().unwrap());
+        tries.join().unwrap();
     });
 }
 

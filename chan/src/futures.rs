@@ -6,7 +6,7 @@ use crate::error::{RecvError, SendError};
 use crate::part::NEVER;
 use crate::polled::Polled;
 use crate::polling::{Receiving, Sending};
-use crate::shim::{clock, poll_point};
+use crate::shim::clock;
 use futures_core::future::FusedFuture;
 use futures_core::stream::{FusedStream, Stream};
 use std::fmt;
@@ -28,8 +28,9 @@ impl<T> Receiver<T> {
     /// message that it is given is lost.
     ///
     /// # Blocking
-    /// Never. A poll may yield when it is made in a loop that keeps others of
-    /// its thread waiting for 100 ms.
+    /// Never, and a poll does not yield either: its caller may be inside
+    /// another executor. A goroutine that polls in a loop of its own, not by
+    /// `block_on`, has to.
     ///
     /// # Errors
     /// The channel is closed or disconnected, and empty.
@@ -238,8 +239,6 @@ impl<T> Future for SendFuture<'_, T> {
     type Output = Result<(), SendError<T>>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        // Before the try: what is sent must not be forgotten in an unwind.
-        poll_point();
         let this = self.get_mut();
         let Some(channel) = this.sender.channel() else {
             return Poll::Pending;
@@ -312,8 +311,6 @@ impl<T> Awaiting<T> {
     }
 
     fn poll(&mut self, receiver: &Receiver<T>, waker: &Waker) -> Poll<Option<T>> {
-        // Before the try: what is won must not be lost in an unwind.
-        poll_point();
         match &receiver.kind {
             Kind::Channel(shared) => self.receiving.poll(shared.channel(), waker),
             Kind::Clock(clock, convert) => {

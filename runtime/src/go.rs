@@ -239,9 +239,6 @@ impl<T> Future for JoinHandle<T> {
     type Output = thread::Result<T>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        if !self.join.is_finished() {
-            scheduler::poll_point();
-        }
         self.join.poll(context.waker())
     }
 }

@@ -3,6 +3,7 @@
 
 use crate::park::{self, Parker};
 use crate::reason::Reason;
+use crate::schedule;
 use crate::token::Token;
 use std::future::IntoFuture;
 use std::pin::pin;
@@ -62,9 +63,12 @@ impl Wake for Awaited {
 #[inline]
 pub fn block_on<F: IntoFuture>(future: F) -> F::Output {
     let mut future = pin!(future.into_future());
+    // Here, and not in polls: those may be inside another executor's context,
+    // which is nobody else's.
+    let me = schedule::checkpoint_as();
     let awaited = Arc::new(Awaited {
         token: Token::new(),
-        caller: Parker::current(),
+        caller: me.unwrap_or_else(Parker::current),
     });
     let waker = Waker::from(awaited.clone());
     let mut context = Context::from_waker(&waker);
