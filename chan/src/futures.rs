@@ -23,6 +23,7 @@ impl<T> Receiver<T> {
     /// message that it has been given meanwhile goes back before all others,
     /// to the next receiver. That holds in a rendezvous too: there a send to
     /// a future returns once the future has been given the message.
+    /// Others may have been told by then that the channel is closed and empty.
     ///
     /// Forgotten (`mem::forget`) instead of dropped, it waits on, and the
     /// message that it is given is lost.
