@@ -454,3 +454,27 @@ fn ended_as_it_tries(mode: Mode, tries: impl FnOnce() + Send + 'static) {
     spin_until(|| begun.load(SeqCst));
     drop(runtime);
 }
+
+/// They are hardly ever found parked: who parks is woken by the next at once,
+/// and so in turn.
+#[test]
+fn selections_that_keep_one_another_going_end() {
+    with_deadline(limit(30), "", || {
+        for _ in 0..20 {
+            let runtimes = [(); 2].map(|()| runtime(Mode::Pinned, 1));
+            let (tx, rx) = chan::bounded::<u8>(0);
+            for n in 0..12 {
+                let (tx, rx) = (tx.clone(), rx.clone());
+                drop(runtimes[n % 2].spawn(move || {
+                    loop {
+                        select! {
+                            recv(rx) -> got => drop(got.unwrap()),
+                            send(tx, 3) -> sent => sent.unwrap(),
+                        }
+                    }
+                }));
+            }
+            drop(runtimes);
+        }
+    });
+}

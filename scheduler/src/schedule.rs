@@ -72,8 +72,9 @@ fn execute(here: Here, runnable: Runnable) {
         end_search(here, true);
     }
     if here.is_slice_over.load(Relaxed) {
-        // ORDER: Relaxed, both: a hint of the monitor's, for the last slice.
-        here.is_slice_over.store(false, Relaxed);
+        // ORDER: Relaxed, both: a hint of the monitor's, for the last slice;
+        // or of shutdown's, for all that come.
+        here.is_slice_over.store(here.scheduler().is_doomed(), Relaxed);
     }
     let ptr = runnable.into_header();
     // SAFETY: the scheduler's reference keeps it until `end`.

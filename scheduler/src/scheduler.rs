@@ -673,6 +673,11 @@ fn shut_down(scheduler: Arc<Scheduler>, grace: Option<Duration>) -> usize {
         // Again and again: a goroutine that parks behind our back is found
         // by the next round.
         roll::doom_all(&scheduler);
+        // And those who are never found parked, as they wake one another.
+        for machine in scheduler.machines.iter() {
+            // ORDER: Relaxed: a hint.
+            machine.is_slice_over.store(true, Relaxed);
+        }
         scheduler.release_held();
         // First, for who starts no more has been counted.
         let may_start = scheduler.starts.may_come();
