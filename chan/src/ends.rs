@@ -15,6 +15,9 @@ use std::time::{Duration, Instant};
 /// The last sender to go disconnects the channel: receivers take what is
 /// left, then get errors.
 ///
+/// # Blocking
+/// Its methods say; what says nothing never blocks.
+///
 /// # Examples
 /// ```
 /// let (sender, receiver) = raddle_chan::unbounded();
@@ -37,6 +40,9 @@ pub struct Sender<T> {
 ///
 /// The last receiver to go disconnects the channel: what is left is dropped,
 /// and senders get errors.
+///
+/// # Blocking
+/// Its methods say; what says nothing never blocks.
 ///
 /// # Examples
 /// ```
@@ -258,6 +264,12 @@ impl Timer {
 }
 
 /// Has no values: messages of channels that only ever disconnect.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// `chan struct{}`, which is closed and never sent to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Never {}
 

@@ -9,6 +9,9 @@ use std::fmt;
 
 /// The message could not be sent: the channel is disconnected.
 ///
+/// # Blocking
+/// Never, nor do its methods.
+///
 /// # Examples
 /// ```
 /// use raddle_chan::{SendError, bounded};
@@ -47,6 +50,9 @@ impl<T> Error for SendError<T> {}
 
 /// The message was not sent at once.
 ///
+/// # Blocking
+/// Never, nor do its methods.
+///
 /// # Examples
 /// ```
 /// use raddle_chan::{TrySendError, bounded};
@@ -57,6 +63,10 @@ impl<T> Error for SendError<T> {}
 /// drop(receiver);
 /// assert!(sender.try_send(3).unwrap_err().is_disconnected());
 /// ```
+///
+/// # Go
+/// The `default` of a `select` with a send, and the panic of a send on a closed
+/// channel.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum TrySendError<T> {
     /// No room in the buffer or, if there is none, no receiver waiting.
@@ -111,6 +121,12 @@ impl<T> From<SendError<T>> for TrySendError<T> {
 }
 
 /// The message was not sent in time.
+///
+/// # Blocking
+/// Never, nor do its methods.
+///
+/// # Go
+/// A `select` whose `time.After` came before the send.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub enum SendTimeoutError<T> {
     /// The time is over, and nobody took the message.
@@ -163,6 +179,9 @@ impl<T> From<SendError<T>> for SendTimeoutError<T> {
 
 /// No message will come any more: the channel is empty and disconnected.
 ///
+/// # Blocking
+/// Never, nor do its methods.
+///
 /// # Examples
 /// ```
 /// use raddle_chan::{RecvError, bounded};
@@ -188,6 +207,12 @@ impl fmt::Display for RecvError {
 impl Error for RecvError {}
 
 /// No message was there at once.
+///
+/// # Blocking
+/// Never, nor do its methods.
+///
+/// # Go
+/// The `default` of a `select` with a receive; `ok` of `it, ok := <-c`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TryRecvError {
     /// The channel is empty: a message may come later.
@@ -226,6 +251,12 @@ impl From<RecvError> for TryRecvError {
 }
 
 /// No message came in time.
+///
+/// # Blocking
+/// Never, nor do its methods.
+///
+/// # Go
+/// A `select` whose `time.After` came before the message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecvTimeoutError {
     /// The time is over, and the channel is empty.
@@ -264,18 +295,42 @@ impl From<RecvError> for RecvTimeoutError {
 }
 
 /// `Select::try_select` found no operation ready.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// The `default` of a `select`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TrySelectError;
 
 /// `Select::select_timeout` found no operation ready in time.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// The `time.After` of a `select`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SelectTimeoutError;
 
 /// `Select::try_ready` found no operation ready.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// None: `select` receives at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TryReadyError;
 
 /// `Select::ready_timeout` found no operation ready in time.
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// None: `select` receives at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReadyTimeoutError;
 

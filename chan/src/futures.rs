@@ -139,6 +139,12 @@ impl<T> Sender<T> {
 }
 
 /// One message to come; of [`Receiver::recv_async`].
+///
+/// # Blocking
+/// Never: a poll that has to wait says so.
+///
+/// # Go
+/// None: no function there is `async`.
 #[must_use = "futures do nothing unless polled"]
 pub struct RecvFuture<'a, T> {
     receiver: &'a Receiver<T>,
@@ -147,6 +153,12 @@ pub struct RecvFuture<'a, T> {
 }
 
 /// Messages one after the other; of [`Receiver::stream`].
+///
+/// # Blocking
+/// Never: a poll that has to wait says so.
+///
+/// # Go
+/// None: no function there is `async`.
 #[must_use = "streams do nothing unless polled"]
 pub struct RecvStream<'a, T> {
     awaiting: Awaiting<T>,
@@ -160,6 +172,12 @@ enum Handle<'a, T> {
 }
 
 /// A send to come; of [`Sender::send_async`].
+///
+/// # Blocking
+/// Never: a poll that has to wait says so.
+///
+/// # Go
+/// None: no function there is `async`.
 #[must_use = "futures do nothing unless polled"]
 pub struct SendFuture<'a, T> {
     sender: &'a Sender<T>,

@@ -7,6 +7,9 @@ use std::fmt;
 /// Both ends of one channel, as Go's `chan T`. It is open while any clone is
 /// there and nobody has closed it.
 ///
+/// # Blocking
+/// Its methods say; what says nothing never blocks.
+///
 /// # Examples
 /// ```
 /// use raddle_chan::Chan;

@@ -52,6 +52,9 @@ impl<C: Cancelled + ?Sized> Cancelled for &C {
 
 /// No message was received before the context ended.
 ///
+/// # Blocking
+/// Never, nor do its methods.
+///
 /// # Go
 /// None: `ctx.Err()` after a `select`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +92,9 @@ impl fmt::Display for RecvCtxError {
 impl Error for RecvCtxError {}
 
 /// The message was not sent before the context ended.
+///
+/// # Blocking
+/// Never, nor do its methods.
 ///
 /// # Go
 /// None: `ctx.Err()` after a `select`.

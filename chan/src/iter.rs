@@ -5,16 +5,34 @@ use std::fmt;
 use std::iter::FusedIterator;
 
 /// Of [`Receiver::iter`].
+///
+/// # Blocking
+/// `next` parks until there is a message, or the channel is disconnected.
+///
+/// # Go
+/// `for it := range c`.
 pub struct Iter<'a, T> {
     pub(crate) receiver: &'a Receiver<T>,
 }
 
 /// Of [`Receiver::try_iter`].
+///
+/// # Blocking
+/// As [`try_recv`](Receiver::try_recv).
+///
+/// # Go
+/// None: a loop with a `select` that has a `default`.
 pub struct TryIter<'a, T> {
     pub(crate) receiver: &'a Receiver<T>,
 }
 
 /// Of `Receiver::into_iter`.
+///
+/// # Blocking
+/// `next` parks until there is a message, or the channel is disconnected.
+///
+/// # Go
+/// `for it := range c`.
 pub struct IntoIter<T> {
     receiver: Receiver<T>,
 }

@@ -278,8 +278,14 @@ impl fmt::Debug for Select<'_> {
 /// Until then its partner, if there is one, is parked. Dropped, also by a
 /// panic, it gives the partner back its place.
 ///
+/// # Blocking
+/// Its methods say.
+///
 /// # Panics
 /// When dropped without having been completed, unless by a panic.
+///
+/// # Go
+/// The body of a `case`.
 #[must_use = "it must be completed"]
 pub struct SelectedOperation<'a>(Won<'a>);
 

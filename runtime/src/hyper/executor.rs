@@ -18,6 +18,9 @@ use crate::block_on;
 /// Executor.execute(async move { sender.send("done").unwrap() });
 /// assert_eq!(receiver.recv(), Ok("done"));
 /// ```
+///
+/// # Go
+/// None: `net/http` starts its own goroutines.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Executor;
 

@@ -41,12 +41,21 @@ use std::task::{Context, Poll, ready};
 /// assert_eq!(buffer.filled(), b"well met");
 /// # Ok::<(), std::io::Error>(())
 /// ```
+///
+/// # Go
+/// None: `net/http` reads its connections itself.
 pub struct Io<S> {
     watcher: Watcher,
     stream: S,
 }
 
 /// The streams that [`Io`] takes: [`TcpStream`] and [`UnixStream`].
+///
+/// # Blocking
+/// Never.
+///
+/// # Go
+/// `net.Conn`.
 pub trait Stream: sealed::Sourced {}
 
 impl Stream for TcpStream {}

@@ -23,10 +23,19 @@ use std::time::{Duration, Instant};
 /// block_on(Timer.sleep(Duration::from_millis(2)));
 /// assert!(begin.elapsed() >= Duration::from_millis(2));
 /// ```
+///
+/// # Go
+/// None: `http.Server` has timeouts of its own.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Timer;
 
 /// A future of [`Timer`]'s, which ends when its time has come.
+///
+/// # Blocking
+/// Never: a poll that has to wait says so.
+///
+/// # Go
+/// None.
 pub struct Sleep {
     until: u64,
     alarm: Alarm,

@@ -374,6 +374,9 @@ impl TcpListener {
 ///
 /// # Blocking
 /// `next` parks.
+///
+/// # Go
+/// None: a loop around `Accept`.
 #[derive(Debug)]
 pub struct IntoIncoming {
     listener: TcpListener,

@@ -14,6 +14,12 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 /// Goroutines that are alive and should not be: `Display` names each, with
 /// what it waits for, where it was spawned and its stack.
+///
+/// # Blocking
+/// Never, nor do its methods.
+///
+/// # Go
+/// None in the standard library.
 #[derive(Clone, Debug)]
 pub struct LeakReport {
     dump: Dump,
