@@ -602,9 +602,16 @@ pub fn checkpoint_as() -> Option<Parker> {
     }
     // ORDER: Relaxed: a hint of the monitor's.
     if here.is_slice_over.load(Relaxed) {
-        leave_turn(machine::current_header());
+        end_slice();
     }
     Some(Parker::of_header(me))
+}
+
+/// Not inlined: it would make everybody save registers who comes by.
+#[cold]
+#[inline(never)]
+fn end_slice() {
+    leave_turn(machine::current_header());
 }
 
 /// At a poll that found nothing, and where an unbounded producer would run
