@@ -152,21 +152,38 @@ impl Descriptor {
                 return Err(io::ErrorKind::TimedOut.into());
             }
             let seen = edges.count();
-            if !edges.is_drained(seen) {
-                match operation() {
-                    Ok((result, is_drained)) => {
-                        // ORDER: Acquire pairs with `Slot::tell`.
-                        if is_drained && !self.slot.may_be_cut.load(Acquire) {
-                            edges.drained(seen);
-                        }
-                        return Ok(result);
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => return Err(error),
-                }
+            if let Some(result) = self.attempt(edges, seen, &mut operation) {
+                return result;
             }
             self.wait(default, fd, direction, seen, deadline.unwrap_or(NEVER))?;
+        }
+    }
+
+    /// Runs `operation` unless it is known that nothing is there, again if a
+    /// signal cut it short. None: an edge after the `seen`-th is waited for.
+    #[inline(always)]
+    fn attempt<R>(
+        &self,
+        edges: &Edges,
+        seen: u64,
+        operation: &mut impl FnMut() -> io::Result<(R, bool)>,
+    ) -> Option<io::Result<R>> {
+        if edges.is_drained(seen) {
+            return None;
+        }
+        loop {
+            match operation() {
+                Ok((result, is_drained)) => {
+                    // ORDER: Acquire pairs with `Slot::tell`.
+                    if is_drained && !self.slot.may_be_cut.load(Acquire) {
+                        edges.drained(seen);
+                    }
+                    return Some(Ok(result));
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Some(Err(error)),
+            }
         }
     }
 
@@ -192,19 +209,8 @@ impl Descriptor {
                 break Err(io::ErrorKind::TimedOut.into());
             }
             let seen = edges.count();
-            if !edges.is_drained(seen) {
-                match operation() {
-                    Ok((result, is_drained)) => {
-                        // ORDER: Acquire pairs with `Slot::tell`.
-                        if is_drained && !self.slot.may_be_cut.load(Acquire) {
-                            edges.drained(seen);
-                        }
-                        break Ok(result);
-                    }
-                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
-                    Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
-                    Err(error) => break Err(error),
-                }
+            if let Some(result) = self.attempt(edges, seen, &mut operation) {
+                break result;
             }
             if let Err(error) = self.be_registered(default, fd) {
                 break Err(error);
