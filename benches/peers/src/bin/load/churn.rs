@@ -1,11 +1,10 @@
 //! Connections that are opened, used once and closed, a number of them at a
 //! time. The server closes first.
 
-use crate::Latencies;
-use crate::keep_alive::{PATIENCE, WARM_UP};
+use crate::measure::measure;
 use crate::server::{Server, Watch};
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Interest, Poll, Token};
 use raddle_peers::Outcome;
 use raddle_peers::serve::MESSAGE;
 use std::io::{ErrorKind, Read, Write};
@@ -21,38 +20,21 @@ struct Connection {
 }
 
 /// Opens another connection as soon as one has ended.
-pub fn drive(server: &Server, mut watch: Watch, connections: usize) -> Outcome {
+pub fn drive(server: &Server, watch: Watch, connections: usize) -> Outcome {
     let address = server.address();
-    let mut poll = Poll::new().expect("a poll");
+    let poll = Poll::new().expect("a poll");
     let mut connections: Vec<_> = (0..connections)
         .map(|token| Connection::open(address, &poll, Token(token)))
         .collect();
 
-    let mut latencies = Latencies::new();
-    let mut events = Events::with_capacity(1024);
-    let mut until = Instant::now() + WARM_UP;
-    let mut is_measured = false;
-    loop {
-        poll.poll(&mut events, Some(PATIENCE)).expect("it waits");
-        assert!(!events.is_empty(), "the server does not answer");
-        let now = Instant::now();
-        if now >= until {
-            if is_measured {
-                return latencies.report(watch);
-            }
-            is_measured = true;
-            latencies.clear();
-            until = now + watch.begin();
-        }
-        // Of each socket one event at most: none is of one that was closed.
-        for event in &events {
-            let connection = &mut connections[event.token().0];
-            if let Some(latency) = connection.go_on() {
-                latencies.add(latency);
-                *connection = Connection::open(address, &poll, event.token());
-            }
-        }
-    }
+    // Of each socket one event at most comes at a time: none is of one that
+    // was closed.
+    measure(poll, watch, |poll, token| {
+        let connection = &mut connections[token.0];
+        let latency = connection.go_on()?;
+        *connection = Connection::open(address, poll, token);
+        Some(latency)
+    })
 }
 
 impl Connection {

@@ -1,19 +1,13 @@
 //! Connections that stay, with one request in flight on each.
 
-use crate::Latencies;
+use crate::measure::measure;
 use crate::messages::Exchange;
 use crate::server::{Server, Watch};
 use mio::net::TcpStream;
-use mio::{Events, Interest, Poll, Token};
+use mio::{Interest, Poll, Token};
 use raddle_peers::Outcome;
 use std::io::{ErrorKind, Read, Write};
 use std::time::{Duration, Instant};
-
-/// Before it is measured.
-pub const WARM_UP: Duration = Duration::from_millis(500);
-
-/// A run hangs if nothing comes for so long.
-pub const PATIENCE: Duration = Duration::from_secs(10);
 
 const LONGEST_ANSWER: usize = 1024;
 
@@ -28,40 +22,22 @@ struct Connection<E> {
 /// Asks on all connections again as soon as they are answered.
 pub fn drive<E: Exchange>(
     server: &Server,
-    mut watch: Watch,
+    watch: Watch,
     connections: usize,
     exchange: fn() -> E,
 ) -> Outcome {
-    let mut poll = Poll::new().expect("a poll");
+    let poll = Poll::new().expect("a poll");
     let mut connections: Vec<_> = (0..connections)
         .map(|token| Connection::open(server, &poll, Token(token), exchange()))
         .collect();
     connections.iter_mut().for_each(Connection::ask);
 
-    let mut latencies = Latencies::new();
-    let mut events = Events::with_capacity(1024);
-    let mut until = Instant::now() + WARM_UP;
-    let mut is_measured = false;
-    loop {
-        poll.poll(&mut events, Some(PATIENCE)).expect("it waits");
-        assert!(!events.is_empty(), "the server does not answer");
-        let now = Instant::now();
-        if now >= until {
-            if is_measured {
-                return latencies.report(watch);
-            }
-            is_measured = true;
-            latencies.clear();
-            until = now + watch.begin();
-        }
-        for event in &events {
-            let connection = &mut connections[event.token().0];
-            if let Some(latency) = connection.read() {
-                latencies.add(latency);
-                connection.ask();
-            }
-        }
-    }
+    measure(poll, watch, |_, token| {
+        let connection = &mut connections[token.0];
+        let latency = connection.read()?;
+        connection.ask();
+        Some(latency)
+    })
 }
 
 impl<E: Exchange> Connection<E> {

@@ -10,6 +10,7 @@
 
 mod churn;
 mod keep_alive;
+mod measure;
 mod messages;
 mod server;
 
