@@ -3,7 +3,7 @@
 mod common;
 
 use common::{MODES, Mode, child, comes_true, is_child, limit, on_each_runtime, on_runtimes};
-use common::{runtime, stderr, stdout, threads, with_deadline};
+use common::{runtime, stderr, stdout, switches, threads, with_deadline};
 use raddle::sync::WaitGroup;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
@@ -45,31 +45,6 @@ fn a_sleeper_whose_timer_lies_on_a_blocked_machine_wakes_in_time() {
             "slept {slept:?}, not 300 ms"
         );
     });
-}
-
-/// The kernel's count of times that threads of this process, other than the
-/// caller's, were switched to; with their names.
-fn switches() -> Vec<(String, u64)> {
-    let me = std::fs::read_link("/proc/thread-self").unwrap();
-    let me = me.file_name().unwrap().to_owned();
-    let mut counts: Vec<_> = std::fs::read_dir("/proc/self/task")
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .filter(|entry| entry.file_name() != me)
-        .map(|entry| {
-            let status = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
-            let count = status
-                .lines()
-                .filter(|line| line.contains("ctxt_switches"))
-                .map(|line| line.rsplit(char::is_whitespace).next().unwrap())
-                .map(|number| number.parse::<u64>().unwrap())
-                .sum();
-            let name = status.lines().next().unwrap_or_default();
-            (format!("{} {name}", entry.file_name().display()), count)
-        })
-        .collect();
-    counts.sort();
-    counts
 }
 
 /// In a child of its own: nothing else may run in the process.

@@ -3,8 +3,12 @@
 //! have so many descriptors twice.
 
 mod common;
+#[path = "common/limits.rs"]
+mod limits;
 
-use common::{MODES, Mode, comes_true, is_child, limit, runtime, with_deadline};
+use common::{MODES, Mode, comes_true, is_child, limit, runtime};
+use common::{switches, with_deadline};
+use limits::raise_limit_of_descriptors;
 use raddle::chan::unbounded;
 use raddle::net::TcpListener;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -19,15 +23,6 @@ const SPARE: u64 = 200;
 
 /// What the child is to be.
 const KIND: &str = "RADDLE_TEST_KIND";
-
-/// How many descriptors this process may have from here on.
-fn raise_limit_of_descriptors() -> u64 {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    let current = maximum;
-    setrlimit(Resource::Nofile, Rlimit { current, maximum }).expect("it may be raised");
-    maximum.unwrap_or(u64::MAX)
-}
 
 #[test]
 fn ten_thousand_idle_connections_cost_no_wake_ups() {
@@ -148,26 +143,4 @@ fn serve(mode: Mode, procs: usize) {
     println!("switches in a second: {last}");
     // The parent ends it.
     let _end = std::io::stdin().read_line(&mut many);
-}
-
-/// How often each thread but the caller's has been switched to.
-fn switches() -> Vec<(String, u64)> {
-    let me = std::fs::read_link("/proc/thread-self").unwrap();
-    let me = me.file_name().unwrap().to_owned();
-    let mut counts: Vec<_> = std::fs::read_dir("/proc/self/task")
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .filter(|entry| entry.file_name() != me)
-        .map(|entry| {
-            let status = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
-            let numbers = status
-                .lines()
-                .filter(|line| line.contains("ctxt_switches"))
-                .map(|line| line.rsplit(char::is_whitespace).next().unwrap())
-                .map(|number| number.parse::<u64>().unwrap());
-            (entry.file_name().display().to_string(), numbers.sum())
-        })
-        .collect();
-    counts.sort();
-    counts
 }

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{Mode, child, comes_true, is_child, runtime, stderr, stdout};
+use common::{Mode, child, comes_true, is_child, runtime, stderr, stdout, switches};
 use raddle::chan::{bounded, unbounded};
 use raddle::net::{TcpListener, TcpStream};
 use std::io::{ErrorKind, Read, Write};
@@ -75,29 +75,6 @@ fn an_accept_loop_survives_the_want_of_descriptors() {
             assert_eq!(server.join().unwrap(), ErrorKind::TimedOut);
         }
     }
-}
-
-/// How often the threads of this process, but for the caller's, were
-/// switched to.
-fn switches() -> Vec<(String, u64)> {
-    let me = std::fs::read_link("/proc/thread-self").unwrap();
-    let me = me.file_name().unwrap().to_owned();
-    let mut counts: Vec<_> = std::fs::read_dir("/proc/self/task")
-        .unwrap()
-        .map(|entry| entry.unwrap())
-        .filter(|entry| entry.file_name() != me)
-        .map(|entry| {
-            let status = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
-            let numbers = status
-                .lines()
-                .filter(|line| line.contains("ctxt_switches"))
-                .map(|line| line.rsplit(char::is_whitespace).next().unwrap())
-                .map(|number| number.parse::<u64>().unwrap());
-            (entry.file_name().display().to_string(), numbers.sum())
-        })
-        .collect();
-    counts.sort();
-    counts
 }
 
 #[test]

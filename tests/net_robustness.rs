@@ -2,8 +2,11 @@
 //! nothing is left of it.
 
 mod common;
+#[path = "common/limits.rs"]
+mod limits;
 
-use common::{MODES, comes_true, limit, on_runtimes};
+use common::{MODES, comes_true, descriptors, limit, on_runtimes};
+use limits::raise_limit_of_descriptors;
 use raddle::chan::{bounded, unbounded};
 use raddle::context::Context;
 use raddle::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
@@ -30,19 +33,6 @@ fn everywhere(seconds: u64, body: impl Fn(&Runtime, &str) + Send + Sync + Clone)
     on_runtimes(&[1, 2, 4], &MODES, limit(seconds), |runtime, what| {
         runtime.run(|| body(runtime, what));
     });
-}
-
-/// How many descriptors this process may have from here on.
-fn raise_limit_of_descriptors() -> u64 {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
-    let current = maximum;
-    setrlimit(Resource::Nofile, Rlimit { current, maximum }).expect("it may be raised");
-    maximum.unwrap_or(u64::MAX)
-}
-
-fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").expect("procfs").count()
 }
 
 /// In kibibytes, without what is shared.

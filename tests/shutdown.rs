@@ -3,7 +3,8 @@
 
 mod common;
 
-use common::{MODES, Mode, burn, factor, limit, on_runtimes, runtime, with_deadline};
+use common::with_deadline;
+use common::{MODES, Mode, burn, descriptors, factor, limit, on_runtimes, runtime, threads};
 use raddle::Shutdown;
 use raddle::sync::WaitGroup;
 use std::cell::RefCell;
@@ -45,14 +46,6 @@ fn alone() -> std::sync::MutexGuard<'static, ()> {
     ALONE
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
-}
-
-fn threads() -> usize {
-    std::fs::read_dir("/proc/self/task").unwrap().count()
-}
-
-fn descriptors() -> usize {
-    std::fs::read_dir("/proc/self/fd").unwrap().count()
 }
 
 /// Every way to wait, each in a goroutine of its own that counts its drops.

@@ -224,6 +224,36 @@ pub fn threads() -> usize {
         .count()
 }
 
+/// The kernel's count of times that threads of this process, other than the
+/// caller's, were switched to; with their names.
+pub fn switches() -> Vec<(String, u64)> {
+    let me = std::fs::read_link("/proc/thread-self").unwrap();
+    let me = me.file_name().unwrap().to_owned();
+    let mut counts: Vec<_> = std::fs::read_dir("/proc/self/task")
+        .unwrap()
+        .map(|entry| entry.unwrap())
+        .filter(|entry| entry.file_name() != me)
+        .map(|entry| {
+            let status = std::fs::read_to_string(entry.path().join("status")).unwrap_or_default();
+            let count = status
+                .lines()
+                .filter(|line| line.contains("ctxt_switches"))
+                .map(|line| line.rsplit(char::is_whitespace).next().unwrap())
+                .map(|number| number.parse::<u64>().unwrap())
+                .sum();
+            let name = status.lines().next().unwrap_or_default();
+            (format!("{} {name}", entry.file_name().display()), count)
+        })
+        .collect();
+    counts.sort();
+    counts
+}
+
+/// How many descriptors this process has open.
+pub fn descriptors() -> usize {
+    std::fs::read_dir("/proc/self/fd").expect("procfs").count()
+}
+
 /// Waits on a plain thread until `is_so`; whether it was in time.
 pub fn comes_true(limit: Duration, mut is_so: impl FnMut() -> bool) -> bool {
     let begin = Instant::now();
