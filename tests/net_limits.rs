@@ -35,6 +35,8 @@ fn an_accept_loop_survives_the_want_of_descriptors() {
     if !in_child("an_accept_loop_survives_the_want_of_descriptors") {
         return;
     }
+    // Plain threads wait by the default runtime, which needs some itself.
+    raddle::run(|| ());
     limit_descriptors(100);
     for mode in [Mode::Pinned, Mode::Migrate] {
         for procs in [1, 2] {
@@ -75,6 +77,25 @@ fn an_accept_loop_survives_the_want_of_descriptors() {
             assert_eq!(server.join().unwrap(), ErrorKind::TimedOut);
         }
     }
+}
+
+/// A plain thread whose call would wait, when there is nothing left for the
+/// runtime it would wait by.
+#[test]
+fn a_call_says_that_the_default_runtime_cannot_start() {
+    if !in_child("a_call_says_that_the_default_runtime_cannot_start") {
+        return;
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    limit_descriptors(64);
+    let taken: Vec<_> = std::iter::from_fn(|| std::fs::File::open("/dev/null").ok()).collect();
+    let error = listener.accept().unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(24), "{error}");
+    drop(taken);
+    let address = listener.local_addr().unwrap();
+    let client = std::thread::spawn(move || TcpStream::connect(address));
+    listener.accept().unwrap();
+    client.join().unwrap().unwrap();
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A descriptor whose calls park: what sockets, pipes and processes share.
 
-use crate::start::default_scheduler;
+use crate::start::try_default_scheduler;
 use raddle_scheduler::{Descriptor, Direction, clock};
 use rustix::io::{Errno, ioctl_fionbio};
 use std::fmt;
@@ -196,7 +196,7 @@ impl<T: AsFd> Source<T> {
         let fd = self.inner.as_fd().as_raw_fd();
         self.family
             .descriptor
-            .run(default_scheduler, fd, direction, deadline, || {
+            .run(try_default_scheduler, fd, direction, deadline, || {
                 operation(&self.inner)
             })
     }
@@ -216,7 +216,7 @@ impl<T: AsFd> Source<T> {
 #[cfg(feature = "hyper")]
 mod polled {
     use super::{Family, Source};
-    use crate::start::default_scheduler;
+    use crate::start::try_default_scheduler;
     use crate::time::Alarm;
     use raddle_scheduler::{Direction, Watch};
     use std::io;
@@ -257,7 +257,7 @@ mod polled {
             let fd = self.inner.as_fd().as_raw_fd();
             let watch = &mut watcher.watch;
             loop {
-                let polled = descriptor.poll(default_scheduler, fd, direction, watch, waker, || {
+                let polled = descriptor.poll(try_default_scheduler, fd, direction, watch, waker, || {
                     operation(&self.inner)
                 });
                 let alarm = match direction {

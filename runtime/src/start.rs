@@ -3,9 +3,10 @@
 use crate::runtime::{Builder, Runtime};
 use raddle_scheduler::config::{Config, ConfigError};
 use raddle_scheduler::{self as scheduler, Goexit, Options, Scheduler, with_current_scheduler};
+use std::io;
 use std::panic::Location;
 use std::process::{ExitCode, Termination, exit};
-use std::sync::OnceLock;
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 /// What main and `run` have, unless goroutines are to have more.
 const MAIN_STACK: usize = 8 << 20;
@@ -16,19 +17,35 @@ static DEFAULT: OnceLock<Runtime> = OnceLock::new();
 
 /// Whoever starts it first decides; it is never dropped.
 fn default_runtime() -> &'static Runtime {
-    DEFAULT.get_or_init(|| match start(Config::from_env()) {
+    match started(Config::from_env) {
         Ok(runtime) => runtime,
         Err(error) => panic!("raddle cannot start: {error}"),
-    })
+    }
 }
 
-fn start(config: Result<Config, ConfigError>) -> std::io::Result<Runtime> {
-    Builder::of_config(config).build()
+/// The default runtime, started with this configuration if it has not yet.
+fn started(config: impl FnOnce() -> Result<Config, ConfigError>) -> io::Result<&'static Runtime> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    if let Some(runtime) = DEFAULT.get() {
+        return Ok(runtime);
+    }
+    // Whoever failed to start it has left nothing half done.
+    let _one = STARTING.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(runtime) = DEFAULT.get() {
+        return Ok(runtime);
+    }
+    let runtime = Builder::of_config(config()).build()?;
+    Ok(DEFAULT.get_or_init(|| runtime))
 }
 
 /// The default runtime's scheduler, which starts if it has not yet.
 pub(crate) fn default_scheduler() -> &'static Scheduler {
     default_runtime().scheduler()
+}
+
+/// As `default_scheduler`, for calls that can say why it does not start.
+pub(crate) fn try_default_scheduler() -> io::Result<&'static Scheduler> {
+    started(Config::from_env).map(Runtime::scheduler)
 }
 
 /// The default runtime's scheduler, if it has started.
@@ -140,13 +157,13 @@ where
 {
     let site = Location::caller();
     let migrate = config.as_ref().is_ok_and(|config| config.migrate);
-    let runtime = DEFAULT.get_or_init(|| match start(config) {
+    let runtime = match started(|| config) {
         Ok(runtime) => runtime,
         Err(error) => {
             eprintln!("raddle cannot start: {error}");
             exit(1);
         }
-    });
+    };
     let scheduler = runtime.scheduler();
     if scheduler.is_migrating() != migrate {
         eprintln!(

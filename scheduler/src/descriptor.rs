@@ -136,10 +136,11 @@ impl Descriptor {
     ///
     /// # Errors
     /// Those of `operation`, but for `Interrupted`; `TimedOut` when it is too
-    /// late; what the system says against registering `fd`.
+    /// late; what the system says against registering `fd`, or why there is
+    /// no `default`.
     pub fn run<R>(
         &self,
-        default: fn() -> &'static Scheduler,
+        default: fn() -> io::Result<&'static Scheduler>,
         fd: RawFd,
         direction: Direction,
         deadline: Option<u64>,
@@ -195,7 +196,7 @@ impl Descriptor {
     /// As `run`; `TimedOut` if the descriptor's deadline is past.
     pub fn poll<R>(
         &self,
-        default: fn() -> &'static Scheduler,
+        default: fn() -> io::Result<&'static Scheduler>,
         fd: RawFd,
         direction: Direction,
         watch: &mut Watch,
@@ -242,9 +243,12 @@ impl Descriptor {
         watch.writes = None;
     }
 
-    fn be_registered(&self, default: fn() -> &'static Scheduler, fd: RawFd) -> io::Result<()> {
+    fn be_registered(&self, default: fn() -> io::Result<&'static Scheduler>, fd: RawFd) -> io::Result<()> {
         with_current_scheduler(|current| {
-            let scheduler = current.unwrap_or_else(default);
+            let scheduler = match current {
+                Some(scheduler) => scheduler,
+                None => default()?,
+            };
             match self.first.get() {
                 Some(first) if first.is_with(scheduler) => Ok(()),
                 _ => self.register(scheduler, fd),
@@ -254,7 +258,7 @@ impl Descriptor {
 
     fn wait(
         &self,
-        default: fn() -> &'static Scheduler,
+        default: fn() -> io::Result<&'static Scheduler>,
         fd: RawFd,
         direction: Direction,
         seen: u64,
