@@ -37,6 +37,9 @@ const HOMING_WAIT: u64 = 50_000;
 const HOMING_BACKLOG: usize = 16;
 /// How long a machine looks round before it sleeps, in nanoseconds.
 const SPIN: u64 = 20_000;
+/// Where sockets are served it is time enough to find what another machine
+/// fetches from the netpoller just now, and less than a sleep costs.
+const SPIN_SERVING: u64 = 3_000;
 /// After so many searches in a row that found nothing a machine looks round
 /// once and no longer,
 const VAIN_MOST: u32 = 8;
@@ -49,6 +52,8 @@ const SLICE: u64 = 10_000_000;
 const NEXT_SLOT_GRACE: u64 = 3_000;
 /// A thief watches another machine's turns for this long, in nanoseconds.
 const PACE_WATCHED: u64 = 2_000;
+/// A machine's own pace is that of so many turns, or of a few long ones.
+const PACE_TURNS: u32 = 8;
 /// Begun goroutines are taken from a machine whose turns take so long,
 const TURN_WORTH_IT: u64 = 400;
 /// or where the last in line waits so long for its turn.
@@ -129,7 +134,11 @@ fn upkeep(here: Here) -> Option<Runnable> {
     let own = here.own();
     let scheduler = here.scheduler();
     let now = clock::now();
-    let took = now.saturating_sub(own.upkeep_at.replace(now));
+    let took = now.saturating_sub(own.paced_at.replace(now));
+    let turns = own.turn.get().wrapping_sub(own.paced_turn.replace(own.turn.get()));
+    if turns >= PACE_TURNS || took > UPKEEP_EVERY {
+        here.show_pace(took / u64::from(turns.max(1)));
+    }
     let every = own.upkeep_every.get();
     let every = if took > UPKEEP_EVERY {
         every / 2
@@ -366,13 +375,21 @@ pub(crate) fn steal_any(machine: &Machine) -> Option<Runnable> {
         .or_else(|| machine.offered.steal_any())
 }
 
-/// Whether other machines, or what all share, have anything to run.
+/// Whether other machines, or what all share, have anything to run that is
+/// worth a search: no line of short turns, and nothing in a next slot if the
+/// last search saw such a one move. Should the turn that has begun since be a
+/// long one, the monitor calls a machine within a millisecond.
 pub(crate) fn sees_work(here: Here) -> bool {
     let scheduler = here.scheduler();
     if !scheduler.injector.is_empty() || scheduler.has_held() || here.offers_work() {
         return true;
     }
-    others(&here).any(|other| other.offers_work())
+    let skips_next = here.own().saw_next_move.get();
+    others(&here).any(|other| {
+        other.offered.fresh() > 0
+            || Pace::is_known_worth_it(other)
+            || (!skips_next && !other.offered.next.peek().is_null())
+    })
 }
 
 /// The other machines that may have something to take, each once, from
@@ -400,6 +417,7 @@ fn search(here: Here) -> Option<Runnable> {
         }
         own.is_searching.set(true);
     }
+    own.saw_next_move.set(false);
     let mut suspicion = None;
     let mut pace = None;
     let begin = clock::now();
@@ -412,13 +430,15 @@ fn search(here: Here) -> Option<Runnable> {
             // Worth while: it was not there at first.
             own.vain_searches.set(0);
         }
+        begin_pace(here, now);
         if found.is_some() {
             return found;
         }
         if has_come() {
             return local(here).or_else(|| scheduler.admit(scheduler.injector.take()?));
         }
-        let waits = suspicion.is_some() && now - begin < SPIN + 2 * HOMING_WAIT;
+        let watches = pace.is_some_and(|seen| seen.is_new(now)) && now - begin < SPIN;
+        let waits = watches || (suspicion.is_some() && now - begin < SPIN + 2 * HOMING_WAIT);
         if (is_last && !waits) || !here.seat.has_permit() || scheduler.is_stopping() {
             own.vain_searches.set(own.vain_searches.get().wrapping_add(1));
             return None;
@@ -428,6 +448,13 @@ fn search(here: Here) -> Option<Runnable> {
         }
         now = clock::now();
     }
+}
+
+/// What was before is no turn of a goroutine's.
+pub(crate) fn begin_pace(here: Here, now: u64) {
+    let own = here.own();
+    own.paced_at.set(now);
+    own.paced_turn.set(own.turn.get());
 }
 
 /// How long a search is worth, in nanoseconds.
@@ -444,7 +471,13 @@ fn patience(here: Here) -> u64 {
         // Nobody else runs, and might make work.
         || scheduler.max_procs() == 1
         || (vain >= VAIN_MOST && !vain.is_multiple_of(VAIN_TRY));
-    if is_hopeless { 0 } else { SPIN }
+    if is_hopeless {
+        0
+    } else if scheduler.netpoll().seems_used() {
+        SPIN_SERVING
+    } else {
+        SPIN
+    }
 }
 
 /// A machine that has unstarted goroutines, and since when we know.
@@ -464,12 +497,18 @@ impl Pace {
     /// Goroutines that take turns of less than a few hundred nanoseconds talk
     /// to one another: on two machines each turn costs more, as the lines of
     /// channels and stacks go to and fro, than the second processor brings.
-    /// So a thief watches the victim's pace first, and leaves a short line of
-    /// short turns alone.
+    /// So a thief leaves a short line of short turns alone. A victim shows the
+    /// pace it has had; where that was too short, the thief watches whether
+    /// it is so still, for the turn that runs may be a long one.
     fn is_worth_it(seen: &mut Option<Pace>, victim: &Machine, now: u64) -> bool {
+        if Self::is_known_worth_it(victim) {
+            return true;
+        }
         let tick = victim.tick();
         let first = match *seen {
             Some(first) if first.machine == victim.number => first,
+            // One after the other.
+            Some(first) if first.is_new(now) => return false,
             _ => {
                 *seen = Some(Pace {
                     machine: victim.number,
@@ -479,16 +518,28 @@ impl Pace {
                 return false;
             }
         };
-        let took = now - first.at;
-        if took < PACE_WATCHED {
+        if first.is_new(now) {
             return false;
         }
+        let took = now - first.at;
         // A tick as it begins and one as it ends.
         let turns = tick.wrapping_sub(first.tick) / 2;
-        turns == 0
-            || took / turns >= TURN_WORTH_IT
-            || took / turns * victim.offered.started() as u64 >= LINE_WORTH_IT
+        turns == 0 || is_line_worth_it(victim, took / turns)
     }
+
+    /// Whether it is too early to say.
+    fn is_new(self, now: u64) -> bool {
+        now - self.at < PACE_WATCHED
+    }
+
+    /// Whether the victim's own word for it is enough.
+    fn is_known_worth_it(victim: &Machine) -> bool {
+        victim.offered.started() > 0 && is_line_worth_it(victim, victim.shown_pace())
+    }
+}
+
+fn is_line_worth_it(victim: &Machine, pace: u64) -> bool {
+    pace >= TURN_WORTH_IT || pace * victim.offered.started() as u64 >= LINE_WORTH_IT
 }
 
 fn one_round(
@@ -574,6 +625,7 @@ fn steal_next(here: Here, victim: &Machine) -> Option<Runnable> {
     let until = clock::now() + NEXT_SLOT_GRACE;
     while clock::now() < until {
         if victim.offered.next.peek() != seen || victim.tick() != tick {
+            here.own().saw_next_move.set(true);
             return None;
         }
         spin_loop();

@@ -16,6 +16,8 @@
 //!
 //! A machine that searches promises to look at all queues after it stops
 //! searching and before it sleeps, so a producer may leave new work to it.
+//! What it leaves to the producer all the same, as it is not worth a thief's
+//! while, the monitor looks at again (`find_work::sees_work`).
 //! The last searcher that finds work asks whether there is more and calls
 //! the next: so a burst wakes machines one by one, each wake paid for by
 //! work that was really there.

@@ -11,7 +11,7 @@ use crate::park::Alarm;
 use crate::processor::{Member, Seat};
 use crate::run_queue::{Offered, RunQueue};
 use crate::scheduler::Scheduler;
-use crate::shim::fixed::{AtomicBool, AtomicU64, compiler_fence};
+use crate::shim::fixed::{AtomicBool, AtomicU32, AtomicU64, compiler_fence};
 use crate::shim::{Acquire, Mutex, Relaxed, Release, SeqCst};
 use crate::stack::Pool;
 use crate::state::Woken;
@@ -38,6 +38,8 @@ pub(crate) struct Machine {
     /// Odd while a goroutine runs; one more at each change. The monitor sees
     /// by it whether the machine comes round.
     pub(crate) tick: AtomicU64,
+    /// How long its turns have taken lately, in nanoseconds; 0 at first.
+    pace: AtomicU32,
     /// Its goroutine is on the way from one stack of its to another, where
     /// nobody can tell what lies on them.
     pub(crate) is_between_stacks: AtomicBool,
@@ -91,7 +93,9 @@ pub(crate) struct Own {
     /// Turns between looks at the clock, timers, and shared queues.
     pub(crate) upkeep_every: Cell<u32>,
     pub(crate) upkeep_in: Cell<u32>,
-    pub(crate) upkeep_at: Cell<u64>,
+    /// Since when its pace is measured, and the turn that was then.
+    pub(crate) paced_at: Cell<u64>,
+    pub(crate) paced_turn: Cell<u32>,
     /// When the oldest fresh goroutine was begun out of turn.
     pub(crate) oldest_at: Cell<u64>,
     /// Whether the next upkeep takes something that all may run.
@@ -105,6 +109,8 @@ pub(crate) struct Own {
     pub(crate) may_take_now: Cell<bool>,
     /// Searches in a row that have found nothing, however long they looked.
     pub(crate) vain_searches: Cell<u32>,
+    /// The last search left what stood in a next slot, as it was about to run.
+    pub(crate) saw_next_move: Cell<bool>,
     pub(crate) backlog_since: Cell<u64>,
     /// Its thread has been idle for long, and is about to end.
     pub(crate) has_retired: Cell<bool>,
@@ -137,6 +143,7 @@ impl Machine {
             inbox: Inbox::new(),
             timers: Timers::new(),
             tick: AtomicU64::new(0),
+            pace: AtomicU32::new(0),
             is_between_stacks: AtomicBool::new(false),
             is_slice_over: AtomicBool::new(false),
             is_urgent: AtomicBool::new(false),
@@ -157,7 +164,8 @@ impl Machine {
                 turn: Cell::new(0),
                 upkeep_every: Cell::new(61),
                 upkeep_in: Cell::new(61),
-                upkeep_at: Cell::new(0),
+                paced_at: Cell::new(0),
+                paced_turn: Cell::new(0),
                 oldest_at: Cell::new(0),
                 upkeep_takes: Cell::new(true),
                 woke_last: Cell::new(false),
@@ -165,6 +173,7 @@ impl Machine {
                 is_searching: Cell::new(false),
                 may_take_now: Cell::new(false),
                 vain_searches: Cell::new(0),
+                saw_next_move: Cell::new(false),
                 backlog_since: Cell::new(0),
                 has_retired: Cell::new(false),
                 is_open: Cell::new(false),
@@ -240,6 +249,18 @@ impl Machine {
     pub(crate) fn tick(&self) -> u64 {
         // ORDER: Relaxed: watched over time by the monitor.
         self.tick.load(Relaxed)
+    }
+
+    /// How long its turns take, in nanoseconds, by its thread.
+    pub(crate) fn show_pace(&self, pace: u64) {
+        // ORDER: Relaxed, here and below: a hint.
+        self.pace.store(u32::try_from(pace).unwrap_or(u32::MAX), Relaxed);
+    }
+
+    /// What it has shown last.
+    pub(crate) fn shown_pace(&self) -> u64 {
+        // ORDER: as above.
+        u64::from(self.pace.load(Relaxed))
     }
 
     pub(crate) fn is_in_blocking_call(&self) -> bool {

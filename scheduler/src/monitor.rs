@@ -337,9 +337,10 @@ impl<'a> Watch<'a> {
         let mut suspects = 0;
         let work = scheduler.has_work_for_any();
         let is_callable = work && scheduler.processors.census.looks_callable();
-        // In vain where `max_threads` machines are all stuck.
-        if is_callable && scheduler.try_call_for_work() {
-            rescued += 1;
+        if is_callable {
+            // In vain where `max_threads` machines are all stuck. No rescue:
+            // nobody is, so there is no more to be expected.
+            let _called = scheduler.try_call_for_work();
         }
         for machine in scheduler.machines.iter() {
             match self.look_at(machine, now) {

@@ -137,6 +137,12 @@ impl Netpoll {
         self.shared.is_used.load(SeqCst)
     }
 
+    /// As `is_used`, as a hint.
+    pub(crate) fn seems_used(&self) -> bool {
+        // ORDER: Relaxed: a hint.
+        self.shared.is_used.load(Relaxed)
+    }
+
     /// Ends the wait of who has the role.
     pub(crate) fn call(&self) {
         self.caller.call();

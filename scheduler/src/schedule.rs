@@ -409,6 +409,7 @@ fn wake_to_work(here: Here) {
     let own = here.own();
     machine::open_stall(here);
     own.upkeep_in.set(0);
+    find_work::begin_pace(here, clock::now());
     own.wanted_since.set(0);
     handoff::no_longer_excess(here);
     if here.seat.take_summons() {
