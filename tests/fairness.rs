@@ -548,3 +548,65 @@ fn a_goroutine_that_has_begun_goes_on_beside_pinned_ones_that_never_rest() {
         grows(&turns, 1000, &format!("{what}: the one that is not pinned"));
     });
 }
+
+/// Light turns need few looks at the clock. When long ones come, that must
+/// not stay so.
+#[test]
+fn a_timer_is_on_time_when_long_turns_follow_light_ones() {
+    const WAIT: Duration = Duration::from_millis(1);
+    let attempt = || {
+        (0..20).for_each(|_| raddle::time::sleep(WAIT));
+        let burner = |_| {
+            raddle::spawn(|| {
+                for _ in 0..2 {
+                    burn(Duration::from_micros(500));
+                    raddle::yield_now();
+                }
+            })
+        };
+        let burners: Vec<_> = (0..60).map(burner).collect();
+        let begin = Instant::now();
+        raddle::time::sleep(WAIT);
+        let took = begin.elapsed();
+        burners.into_iter().for_each(|it| it.join().unwrap());
+        took
+    };
+    on_runtimes(&[1], &MODES, LIMIT, |runtime, what| {
+        // The best of some: the test machine has other work.
+        let best = (0..10).map(|_| runtime.run(attempt)).min().unwrap();
+        assert!(best < Duration::from_millis(15), "{what}: {best:?}");
+    });
+}
+
+/// A machine whose turns have been short is left alone by thieves. Once one
+/// of its goroutines goes on and on, those behind it go elsewhere.
+#[test]
+fn a_line_behind_a_long_turn_is_taken_although_turns_were_short() {
+    with_deadline(LIMIT, "migrate, P = 2", || {
+        let runtime = runtime(Mode::Migrate, 2);
+        let attempt = || {
+            let begin = Instant::now();
+            let partners: Vec<_> = (0..4)
+                .map(|_| {
+                    raddle::spawn(move || {
+                        while begin.elapsed() < Duration::from_millis(20) {
+                            raddle::yield_now();
+                        }
+                        raddle::park();
+                        Instant::now()
+                    })
+                })
+                .collect();
+            while begin.elapsed() < Duration::from_millis(30) {
+                raddle::yield_now();
+            }
+            let begin = Instant::now();
+            partners.iter().for_each(|it| it.goroutine().unpark());
+            burn(Duration::from_millis(60));
+            let ran = partners.into_iter().map(|it| it.join().unwrap());
+            ran.max().unwrap() - begin
+        };
+        let best = (0..10).map(|_| runtime.run(attempt)).min().unwrap();
+        assert!(best < Duration::from_millis(20), "{best:?}");
+    });
+}

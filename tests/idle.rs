@@ -94,25 +94,17 @@ fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times[(times.len() - 1) * percent / 100]
 }
 
-/// What `body` gives, and how late a plain thread was at worst that slept
-/// beside it: what the system does to everybody.
-fn beside_a_sleeper<T>(body: impl FnOnce() -> T) -> (T, Duration) {
-    const NAP: Duration = Duration::from_millis(1);
-    let is_over = AtomicBool::new(false);
-    thread::scope(|scope| {
-        let sleeper = scope.spawn(|| {
-            let mut worst = Duration::ZERO;
-            while !is_over.load(Relaxed) {
-                let begin = Instant::now();
-                thread::sleep(NAP);
-                worst = worst.max(begin.elapsed().saturating_sub(NAP));
-            }
-            worst
-        });
-        let result = body();
-        is_over.store(true, Relaxed);
-        (result, sleeper.join().unwrap())
-    })
+/// The least of what some attempts give, as soon as one is below `limit`: a
+/// test machine has other work.
+fn best(limit: Duration, mut attempt: impl FnMut() -> Duration) -> Duration {
+    let mut best = Duration::MAX;
+    for _ in 0..10 {
+        best = best.min(attempt());
+        if best < limit {
+            break;
+        }
+    }
+    best
 }
 
 #[test]
@@ -124,38 +116,34 @@ fn a_sleep_of_a_tenth_of_a_millisecond_ends_within_a_millisecond() {
             raddle::time::sleep(SHORT);
             begin.elapsed().checked_sub(SHORT).expect("not early")
         };
-        let (mut late, others): (Vec<_>, _) =
-            beside_a_sleeper(|| runtime.run(|| (0..300).map(|_| nap()).collect()));
-        let median = percentile(&mut late, 50);
-        assert!(
-            median < Duration::from_millis(1) + others,
-            "{what}: late by {median:?}, a plain thread by {others:?}"
-        );
+        let attempt = || {
+            let mut late: Vec<_> = runtime.run(|| (0..300).map(|_| nap()).collect());
+            percentile(&mut late, 50)
+        };
+        let late = best(Duration::from_millis(1), attempt);
+        assert!(late < Duration::from_millis(1), "{what}: late by {late:?}");
     });
 }
 
-/// Many timers, each on its own; the median, for a test machine is slow.
+/// Many timers, each on its own; the median.
 #[test]
 fn many_sleepers_wake_in_time() {
     on_each_runtime(limit(30), |runtime, what| {
-        let (mut late, others) = beside_a_sleeper(|| {
-            let sleep = |n: u64| {
-                runtime.spawn(move || {
-                    let wanted = Duration::from_millis(20 + n % 50);
-                    let begin = Instant::now();
-                    raddle::time::sleep(wanted);
-                    begin.elapsed().checked_sub(wanted).expect("not early")
-                })
-            };
+        let sleep = |n: u64| {
+            runtime.spawn(move || {
+                let wanted = Duration::from_millis(20 + n % 50);
+                let begin = Instant::now();
+                raddle::time::sleep(wanted);
+                begin.elapsed().checked_sub(wanted).expect("not early")
+            })
+        };
+        let attempt = || {
             let members: Vec<_> = (0..500).map(sleep).collect();
-            let late: Vec<_> = members.into_iter().map(|m| m.join().unwrap()).collect();
-            late
-        });
-        let median = percentile(&mut late, 50);
-        assert!(
-            median < Duration::from_millis(10) + others,
-            "{what}: late by {median:?}, a plain thread by {others:?}"
-        );
+            let mut late: Vec<_> = members.into_iter().map(|m| m.join().unwrap()).collect();
+            percentile(&mut late, 50)
+        };
+        let late = best(Duration::from_millis(10), attempt);
+        assert!(late < Duration::from_millis(10), "{what}: late by {late:?}");
     });
 }
 

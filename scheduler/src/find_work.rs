@@ -13,6 +13,7 @@
 use crate::clock;
 use crate::goroutine::Runnable;
 use crate::machine::{self, Here, Machine};
+use crate::pace::{self, Watches};
 use crate::schedule;
 use crate::trace;
 use std::hint::spin_loop;
@@ -50,14 +51,6 @@ const VAIN_TRY: u32 = 16;
 const SLICE: u64 = 10_000_000;
 /// A thief leaves the next slot to its owner for this long, in nanoseconds.
 const NEXT_SLOT_GRACE: u64 = 3_000;
-/// A thief watches another machine's turns for this long, in nanoseconds.
-const PACE_WATCHED: u64 = 2_000;
-/// A machine's own pace is that of so many turns, or of a few long ones.
-const PACE_TURNS: u32 = 8;
-/// Begun goroutines are taken from a machine whose turns take so long,
-const TURN_WORTH_IT: u64 = 400;
-/// or where the last in line waits so long for its turn.
-const LINE_WORTH_IT: u64 = 10_000;
 
 /// Something to run, or none. The machine has a permit.
 #[inline]
@@ -134,11 +127,9 @@ fn upkeep(here: Here) -> Option<Runnable> {
     let own = here.own();
     let scheduler = here.scheduler();
     let now = clock::now();
-    let took = now.saturating_sub(own.paced_at.replace(now));
-    let turns = own.turn.get().wrapping_sub(own.paced_turn.replace(own.turn.get()));
-    if turns >= PACE_TURNS || took > UPKEEP_EVERY {
-        here.show_pace(took / u64::from(turns.max(1)));
-    }
+    let took = now.saturating_sub(own.upkeep_at.replace(now));
+    pace::show(here, now);
+    scheduler.show_time(now);
     let every = own.upkeep_every.get();
     let every = if took > UPKEEP_EVERY {
         every / 2
@@ -212,7 +203,7 @@ fn give_way_in_time(here: Here, now: u64) {
 /// Work that has waited here while processors are free calls for a machine.
 fn call_for_backlog(here: Here, now: u64) {
     let own = here.own();
-    if !here.offers_work() || !here.scheduler().processors.census.looks_callable() {
+    if !offers_worth_it(here) || !here.scheduler().processors.census.looks_callable() {
         own.backlog_since.set(0);
         return;
     }
@@ -224,6 +215,11 @@ fn call_for_backlog(here: Here, now: u64) {
         }
         _ => {}
     }
+}
+
+/// Whether what is here is worth another machine's while.
+fn offers_worth_it(here: Here) -> bool {
+    here.offered.fresh() > 0 || (here.offers_started_work() && !pace::is_line_short(&here))
 }
 
 /// What is here: at home, next, queued.
@@ -376,9 +372,9 @@ pub(crate) fn steal_any(machine: &Machine) -> Option<Runnable> {
 }
 
 /// Whether other machines, or what all share, have anything to run that is
-/// worth a search: no line of short turns, and nothing in a next slot if the
-/// last search saw such a one move. Should the turn that has begun since be a
-/// long one, the monitor calls a machine within a millisecond.
+/// worth a search: no line of short turns elsewhere, and nothing in a next
+/// slot if the last search saw such a one move. Should the turn that has begun
+/// since be a long one, the monitor calls a machine within a millisecond.
 pub(crate) fn sees_work(here: Here) -> bool {
     let scheduler = here.scheduler();
     if !scheduler.injector.is_empty() || scheduler.has_held() || here.offers_work() {
@@ -387,7 +383,7 @@ pub(crate) fn sees_work(here: Here) -> bool {
     let skips_next = here.own().saw_next_move.get();
     others(&here).any(|other| {
         other.offered.fresh() > 0
-            || Pace::is_known_worth_it(other)
+            || pace::is_known_worth_it(other)
             || (!skips_next && !other.offered.next.peek().is_null())
     })
 }
@@ -410,35 +406,37 @@ fn search(here: Here) -> Option<Runnable> {
     if scheduler.machines.len() < 2 {
         return None;
     }
-    let patience = patience(here);
+    own.saw_next_move.set(false);
+    let begin = clock::now();
+    pace::show(here, begin);
+    let patience = patience(here, begin);
     if !own.is_searching.get() {
         if !scheduler.processors.census.start_searching(scheduler.max_procs()) {
             return None;
         }
         own.is_searching.set(true);
     }
-    own.saw_next_move.set(false);
     let mut suspicion = None;
-    let mut pace = None;
-    let begin = clock::now();
+    let mut watches = Watches::new();
     let mut now = begin;
     loop {
         let is_last = now - begin >= patience;
-        let found = one_round(here, now, is_last, &mut suspicion, &mut pace);
+        let found = one_round(here, now, is_last, &mut suspicion, &mut watches);
         let has_come = || !here.inbox.is_empty() || !scheduler.injector.is_empty();
         if now > begin && (found.is_some() || has_come()) {
             // Worth while: it was not there at first.
             own.vain_searches.set(0);
         }
-        begin_pace(here, now);
         if found.is_some() {
+            pace::begin(here, clock::now());
             return found;
         }
         if has_come() {
+            pace::begin(here, now);
             return local(here).or_else(|| scheduler.admit(scheduler.injector.take()?));
         }
-        let watches = pace.is_some_and(|seen| seen.is_new(now)) && now - begin < SPIN;
-        let waits = watches || (suspicion.is_some() && now - begin < SPIN + 2 * HOMING_WAIT);
+        let waits = (watches.go_on(now) && now - begin < 2 * SPIN)
+            || (suspicion.is_some() && now - begin < SPIN + 2 * HOMING_WAIT);
         if (is_last && !waits) || !here.seat.has_permit() || scheduler.is_stopping() {
             own.vain_searches.set(own.vain_searches.get().wrapping_add(1));
             return None;
@@ -450,19 +448,12 @@ fn search(here: Here) -> Option<Runnable> {
     }
 }
 
-/// What was before is no turn of a goroutine's.
-pub(crate) fn begin_pace(here: Here, now: u64) {
-    let own = here.own();
-    own.paced_at.set(now);
-    own.paced_turn.set(own.turn.get());
-}
-
 /// How long a search is worth, in nanoseconds.
 ///
 /// Machines that serve sockets go to sleep some thousand times a second, and
 /// what wakes them comes from outside: there the search only burns a
 /// processor.
-fn patience(here: Here) -> u64 {
+fn patience(here: Here, now: u64) -> u64 {
     let scheduler = here.scheduler();
     let vain = here.own().vain_searches.get();
     // Out of a call that blocked come others like it: they bring their work
@@ -473,7 +464,7 @@ fn patience(here: Here) -> u64 {
         || (vain >= VAIN_MOST && !vain.is_multiple_of(VAIN_TRY));
     if is_hopeless {
         0
-    } else if scheduler.netpoll().seems_used() {
+    } else if scheduler.netpoll().serves(now) {
         SPIN_SERVING
     } else {
         SPIN
@@ -483,76 +474,17 @@ fn patience(here: Here) -> u64 {
 /// A machine that has unstarted goroutines, and since when we know.
 type Suspicion = Option<(usize, u64)>;
 
-/// Another machine's pace: its tick at a time.
-#[derive(Clone, Copy)]
-struct Pace {
-    machine: usize,
-    tick: u64,
-    at: u64,
-}
-
-impl Pace {
-    /// Whether it is worth its while to take begun goroutines from `victim`.
-    ///
-    /// Goroutines that take turns of less than a few hundred nanoseconds talk
-    /// to one another: on two machines each turn costs more, as the lines of
-    /// channels and stacks go to and fro, than the second processor brings.
-    /// So a thief leaves a short line of short turns alone. A victim shows the
-    /// pace it has had; where that was too short, the thief watches whether
-    /// it is so still, for the turn that runs may be a long one.
-    fn is_worth_it(seen: &mut Option<Pace>, victim: &Machine, now: u64) -> bool {
-        if Self::is_known_worth_it(victim) {
-            return true;
-        }
-        let tick = victim.tick();
-        let first = match *seen {
-            Some(first) if first.machine == victim.number => first,
-            // One after the other.
-            Some(first) if first.is_new(now) => return false,
-            _ => {
-                *seen = Some(Pace {
-                    machine: victim.number,
-                    tick,
-                    at: now,
-                });
-                return false;
-            }
-        };
-        if first.is_new(now) {
-            return false;
-        }
-        let took = now - first.at;
-        // A tick as it begins and one as it ends.
-        let turns = tick.wrapping_sub(first.tick) / 2;
-        turns == 0 || is_line_worth_it(victim, took / turns)
-    }
-
-    /// Whether it is too early to say.
-    fn is_new(self, now: u64) -> bool {
-        now - self.at < PACE_WATCHED
-    }
-
-    /// Whether the victim's own word for it is enough.
-    fn is_known_worth_it(victim: &Machine) -> bool {
-        victim.offered.started() > 0 && is_line_worth_it(victim, victim.shown_pace())
-    }
-}
-
-fn is_line_worth_it(victim: &Machine, pace: u64) -> bool {
-    pace >= TURN_WORTH_IT || pace * victim.offered.started() as u64 >= LINE_WORTH_IT
-}
-
 fn one_round(
     here: Here,
     now: u64,
     is_last: bool,
     suspicion: &mut Suspicion,
-    pace: &mut Option<Pace>,
+    watches: &mut Watches,
 ) -> Option<Runnable> {
     let mut suspect = None;
     for victim in others(&here) {
         if victim.offered.started() > 0
-            && Pace::is_worth_it(pace, victim, now)
+            && watches.is_worth_it(victim, now)
             && let Some(runnable) = steal_started(here, victim)
         {
             return Some(runnable);
@@ -594,7 +526,10 @@ fn steal_started(here: Here, victim: &Machine) -> Option<Runnable> {
     } else {
         victim.offered.steal_started(&here.own().queue)
     };
-    stolen(here, victim, runnable?)
+    let runnable = runnable?;
+    // What it took is of that kind.
+    here.show_pace(victim.shown_pace());
+    stolen(here, victim, runnable)
 }
 
 fn steal_fresh(here: Here, victim: &Machine) -> Option<Runnable> {
@@ -630,7 +565,10 @@ fn steal_next(here: Here, victim: &Machine) -> Option<Runnable> {
         }
         spin_loop();
     }
-    let next = victim.offered.next.steal(seen)?;
+    let Some(next) = victim.offered.next.steal(seen) else {
+        here.own().saw_next_move.set(true);
+        return None;
+    };
     trace::steal(here.number, victim.number);
     // SAFETY: 1. out of the slot, so ours.
     Some(unsafe { machine::runnable(next) })

@@ -108,6 +108,7 @@ rooms! {
     mod netpoll;
     #[allow(unsafe_code)]
     mod overflow;
+    mod pace;
     #[allow(unsafe_code)]
     mod park;
     mod report;

@@ -38,7 +38,7 @@ pub(crate) struct Machine {
     /// Odd while a goroutine runs; one more at each change. The monitor sees
     /// by it whether the machine comes round.
     pub(crate) tick: AtomicU64,
-    /// How long its turns have taken lately, in nanoseconds; 0 at first.
+    /// How long its turns have taken lately, in nanoseconds; 0: not known.
     pace: AtomicU32,
     /// Its goroutine is on the way from one stack of its to another, where
     /// nobody can tell what lies on them.
@@ -93,6 +93,7 @@ pub(crate) struct Own {
     /// Turns between looks at the clock, timers, and shared queues.
     pub(crate) upkeep_every: Cell<u32>,
     pub(crate) upkeep_in: Cell<u32>,
+    pub(crate) upkeep_at: Cell<u64>,
     /// Since when its pace is measured, and the turn that was then.
     pub(crate) paced_at: Cell<u64>,
     pub(crate) paced_turn: Cell<u32>,
@@ -164,6 +165,7 @@ impl Machine {
                 turn: Cell::new(0),
                 upkeep_every: Cell::new(61),
                 upkeep_in: Cell::new(61),
+                upkeep_at: Cell::new(0),
                 paced_at: Cell::new(0),
                 paced_turn: Cell::new(0),
                 oldest_at: Cell::new(0),
@@ -251,7 +253,8 @@ impl Machine {
         self.tick.load(Relaxed)
     }
 
-    /// How long its turns take, in nanoseconds, by its thread.
+    /// How long its turns take, in nanoseconds: by its thread, or by a thief
+    /// that has watched it.
     pub(crate) fn show_pace(&self, pace: u64) {
         // ORDER: Relaxed, here and below: a hint.
         self.pace.store(u32::try_from(pace).unwrap_or(u32::MAX), Relaxed);

@@ -338,9 +338,9 @@ impl<'a> Watch<'a> {
         let work = scheduler.has_work_for_any();
         let is_callable = work && scheduler.processors.census.looks_callable();
         if is_callable {
-            // In vain where `max_threads` machines are all stuck. No rescue:
-            // nobody is, so there is no more to be expected.
-            let _called = scheduler.try_call_for_work();
+            // That nobody had come for it is no sign that machines block, so
+            // the next look need not be sooner.
+            scheduler.call_for_work();
         }
         for machine in scheduler.machines.iter() {
             match self.look_at(machine, now) {

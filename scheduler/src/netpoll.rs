@@ -27,6 +27,10 @@ const CALL: Token = Token(usize::MAX);
 /// Busy machines look so often, in nanoseconds.
 const LOOK_EVERY: u64 = 500_000;
 
+/// Who has had descriptors that were ready goes on serving so long, in
+/// nanoseconds.
+const SERVES_FOR: u64 = 10_000_000;
+
 pub(crate) struct Netpoll {
     /// Whether somebody has the role of the sleeper here: it holds the lock,
     /// or gets it soon.
@@ -35,6 +39,8 @@ pub(crate) struct Netpoll {
     caller: Caller,
     shared: Arc<Shared>,
     looked_at: AtomicU64,
+    /// When descriptors were ready last.
+    served_at: AtomicU64,
     /// Somebody has waited here since the last look, to the end.
     has_waited: AtomicBool,
 }
@@ -92,6 +98,7 @@ impl Netpoll {
                 is_used: AtomicBool::new(false),
             }),
             looked_at: AtomicU64::new(0),
+            served_at: AtomicU64::new(0),
             has_waited: AtomicBool::new(false),
         })
     }
@@ -137,10 +144,11 @@ impl Netpoll {
         self.shared.is_used.load(SeqCst)
     }
 
-    /// As `is_used`, as a hint.
-    pub(crate) fn seems_used(&self) -> bool {
-        // ORDER: Relaxed: a hint.
+    /// Whether descriptors have become ready lately; `now` as of the clock.
+    pub(crate) fn serves(&self, now: u64) -> bool {
+        // ORDER: Relaxed, both: hints.
         self.shared.is_used.load(Relaxed)
+            && now.saturating_sub(self.served_at.load(Relaxed)) < SERVES_FOR
     }
 
     /// Ends the wait of who has the role.
@@ -183,6 +191,10 @@ impl Netpoll {
             // begun to wait.
             self.call();
         }
+        if !found.ready.is_empty() {
+            // ORDER: Relaxed: a hint.
+            self.served_at.store(now, Relaxed);
+        }
         found.ready.tell();
     }
 
@@ -194,8 +206,11 @@ impl Netpoll {
         } else {
             self.wait_until(deadline)
         };
-        // ORDER: Relaxed: a hint.
+        // ORDER: Relaxed, both: hints.
         self.has_waited.store(true, Relaxed);
+        if !ready.is_empty() {
+            self.served_at.store(clock::now(), Relaxed);
+        }
         ready
     }
 

@@ -7,6 +7,7 @@ use crate::goroutine::{self, HOME_FOR_LIFE, Header, Runnable};
 use crate::handoff;
 use crate::idle::{Bed, Census};
 use crate::machine::{self, Here, Machine, bump};
+use crate::pace;
 use crate::park::{Due, Parker};
 use crate::processor::GiveWay;
 use crate::roll;
@@ -409,7 +410,8 @@ fn wake_to_work(here: Here) {
     let own = here.own();
     machine::open_stall(here);
     own.upkeep_in.set(0);
-    find_work::begin_pace(here, clock::now());
+    own.saw_next_move.set(false);
+    pace::begin(here, clock::now());
     own.wanted_since.set(0);
     handoff::no_longer_excess(here);
     if here.seat.take_summons() {

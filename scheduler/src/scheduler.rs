@@ -241,30 +241,20 @@ impl Scheduler {
     }
 
     /// There is new work for whoever is free; the caller has put it where a
-    /// search finds it.
+    /// search finds it. In vain where `max_threads` machines are all stuck.
     pub(crate) fn call_for_work(&self) {
-        let _comes = self.try_call_for_work();
-    }
-
-    /// As `call_for_work`. Whether somebody comes.
-    pub(crate) fn try_call_for_work(&self) -> bool {
         while self.processors.census.claim_call() {
             match self.processors.call_for_work() {
                 Call::Nobody => {
                     // Whoever pushed while we had the claim left it to us.
                     Census::before_second_look();
                     if !self.has_work_for_any() {
-                        return false;
+                        return;
                     }
                 }
-                Call::Wake(machine) => {
-                    machine.call();
-                    return true;
-                }
-                Call::Start => return self.start_called(),
+                call => return self.answer(call),
             }
         }
-        false
     }
 
     /// Whether goroutines block one after the other, so that the next may as
@@ -281,6 +271,14 @@ impl Scheduler {
             Call::Nobody => {}
             Call::Wake(machine) => machine.call(),
             Call::Start => drop(self.start_called()),
+        }
+    }
+
+    /// The clock, for those who do not ask it.
+    pub(crate) fn show_time(&self, now: u64) {
+        // ORDER: Relaxed, both: a coarse time.
+        if now.saturating_sub(self.coarse.load(Relaxed)) >= MIN_GAP {
+            self.coarse.store(now, Relaxed);
         }
     }
 
