@@ -1,5 +1,5 @@
 //! What the macros accept without a warning, and what they say about what
-//! they refuse. `TRYBUILD=overwrite cargo test --test trybuild` writes the
+//! they refuse. `TRYBUILD=overwrite cargo test -p raddle-trybuild` writes the
 //! `.stderr` files anew: read the difference before keeping it.
 
 #[test]
