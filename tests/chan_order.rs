@@ -201,9 +201,13 @@ fn a_hundred_thousand_arms_leave_one_channel_in_linear_time() {
                     let times = (0..of).map(|_| runtime.run(|| all_leave(count, way)));
                     times.min().unwrap()
                 };
-                let (few, many) = (best(10_000, 5), best(100_000, 2));
-                let linear = few * 30 + Duration::from_millis(300);
-                assert!(many < linear, "{way}: {few:?} and {many:?}");
+                let mut times = Vec::new();
+                let is_linear = (0..5).any(|_| {
+                    let (few, many) = (best(10_000, 5), best(100_000, 2));
+                    times.push((few, many));
+                    many < few * 30 + Duration::from_millis(300)
+                });
+                assert!(is_linear, "{way}: {times:?}");
             }
         });
     }

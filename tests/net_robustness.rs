@@ -160,6 +160,7 @@ fn slow_loris_clients_hold_nothing_past_their_timeout() {
     const TIMEOUT: Duration = Duration::from_millis(100);
     const CLIENTS: usize = 200;
     const WAVES: usize = 10;
+    const WAVES_MOST: usize = 40;
     const BUFFER: usize = 16 * 1024;
     everywhere(120, |_, what| {
         let longest = Arc::new(Mutex::new(Duration::ZERO));
@@ -181,8 +182,19 @@ fn slow_loris_clients_hold_nothing_past_their_timeout() {
             }
             let _gone = (&stream).write_all(&request[..length]);
         });
+        // Were a fourth of them kept, with a buffer and a page of stack each,
+        // that would be 5 MB in half of the waves. How much the allocator
+        // keeps depends on how many threads the waves have met by then.
         let mut after_waves = Vec::new();
-        for _wave in 0..WAVES {
+        let is_steady = |waves: &[u64]| {
+            waves.len() >= WAVES
+                && waves[waves.len() - 1].saturating_sub(waves[waves.len() - WAVES / 2 - 1]) < 5000
+        };
+        while !is_steady(&after_waves) {
+            assert!(
+                after_waves.len() < WAVES_MOST,
+                "{what}: {after_waves:?} KiB"
+            );
             raddle::scope(|scope| {
                 for _ in 0..CLIENTS {
                     scope.go(|| {
@@ -201,10 +213,6 @@ fn slow_loris_clients_hold_nothing_past_their_timeout() {
         let longest = *longest.lock().unwrap();
         // The machine may be busy with other things; not for ten seconds.
         assert!(longest < Duration::from_secs(10), "{what}: {longest:?}");
-        // Were a fourth of them kept, with a buffer and a page of stack each,
-        // that would be 5 MB.
-        let grown = after_waves[WAVES - 1].saturating_sub(after_waves[WAVES / 2 - 1]);
-        assert!(grown < 5000, "{what}: {after_waves:?} KiB");
     });
 }
 
