@@ -5,7 +5,7 @@ mod common;
 #[path = "common/limits.rs"]
 mod limits;
 
-use common::{MODES, comes_true, descriptors, limit, on_runtimes};
+use common::{MODES, child, comes_true, descriptors, is_child, limit, on_runtimes, stderr};
 use limits::raise_limit_of_descriptors;
 use raddle::chan::{bounded, unbounded};
 use raddle::context::Context;
@@ -386,6 +386,12 @@ fn one_accept_loop_takes_five_thousand_short_connections_a_second() {
 
 #[test]
 fn handlers_that_panic_take_down_their_connections_alone() {
+    if !is_child() {
+        // What is said of hundreds of panics is shown if it fails.
+        let output = child("handlers_that_panic_take_down_their_connections_alone", &[]);
+        assert!(output.status.success(), "{}", stderr(&output));
+        return;
+    }
     everywhere(60, |_, what| {
         let server = Server::new(|stream| {
             let mut order = [0; 1];
