@@ -4,8 +4,10 @@
 mod common;
 #[path = "common/places.rs"]
 mod places;
+#[path = "common/turns.rs"]
+mod turns;
 
-use common::{MODES, ON_PURPOSE, OnDrop, Random, comes_true, is_on_purpose, on_runtimes};
+use common::{MODES, Mode, ON_PURPOSE, OnDrop, Random, comes_true, is_on_purpose, on_runtimes};
 use common::{limit, rounds, runtime, seed, with_deadline};
 use places::{Member, at_each_place};
 use raddle::sync::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
@@ -14,6 +16,7 @@ use std::panic::panic_any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
+use turns::Turns;
 
 // ORDER: Relaxed everywhere here: counts; what the lock has to order is
 // tested with values of its own.
@@ -169,6 +172,39 @@ fn readers_go_in_between_two_writers() {
             assert_eq!(after.join().unwrap(), 1, "{what}");
             second.join().unwrap();
             assert_eq!(*lock.read(), 11, "{what}");
+        });
+    });
+}
+
+/// All have come to stand in line once. On one processor that passes: it does
+/// not cost a switch for each operation from then on. Pinned, they may be at
+/// home on several machines.
+#[test]
+fn a_line_does_not_last() {
+    on_runtimes(&[1], &[Mode::Migrate], limit(20), |runtime, what| {
+        runtime.run(|| {
+            let lock = Arc::new(RwLock::new(()));
+            let turns = Arc::new(Turns::default());
+            let first = lock.write();
+            let readers: Vec<_> = (0..8)
+                .map(|who| {
+                    let (lock, turns) = (lock.clone(), turns.clone());
+                    waiting("sync.RWMutex.RLock", move || {
+                        for _ in 0..100 {
+                            let _inside = lock.read();
+                            turns.note(who);
+                        }
+                    })
+                })
+                .collect();
+            drop(first);
+            for _ in 0..100 {
+                let _inside = lock.write();
+                turns.note(8);
+            }
+            readers.into_iter().for_each(|it| it.join().unwrap());
+            let changes = turns.changes();
+            assert!(changes < 200, "{changes} switches for 900, {what}");
         });
     });
 }

@@ -9,7 +9,7 @@
 mod origin {
     pub(crate) use raddle_scheduler::{Mutex, MutexGuard, Reason, WOKEN, Wait, checkpoint, clock};
     pub(crate) use std::cell::Cell;
-    pub(crate) use std::sync::atomic::{AtomicIsize, AtomicU32};
+    pub(crate) use std::sync::atomic::{AtomicIsize, AtomicU16, AtomicU32};
 }
 
 #[cfg(raddle_model)]

@@ -1,6 +1,7 @@
 //! Waiting for one another, from goroutines and plain OS threads alike.
 
 mod barrier;
+mod coming;
 #[cfg_attr(not(raddle_model), allow(unsafe_code))]
 mod condvar;
 mod held;

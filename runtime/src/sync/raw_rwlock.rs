@@ -13,6 +13,7 @@
 //! gives up the mutex: so neither side starves. An upgradable reader is who
 //! holds the mutex and does not set `WRITER`.
 
+use super::coming::{Coming, Luck, let_them_run, others};
 use super::held::{self, Ask, Kind, Site, Tag, Want};
 use super::raw_mutex::RawMutex;
 use super::spin::{Spin, WAITING};
@@ -41,6 +42,9 @@ const READER: u32 = 4;
 //    Who leaves last under `WRITER` comes to the gate after that, and finds
 //    it there, or it finds no readers. A wake may be for a writer before; so
 //    it looks again.
+// 5. Who is counted in by 3 or called by 4 is added to `coming` before its
+//    wake, and takes itself off when it runs. This decides about a yield and
+//    nothing else, by a reader that is not in, nor in line.
 
 /// The lock beneath [`RwLock`](super::RwLock), without a value: for types of
 /// `lock_api`.
@@ -52,8 +56,11 @@ const READER: u32 = 4;
 /// `sync.RWMutex`, which has no value either.
 pub struct RawRwLock {
     state: AtomicU32,
-    /// In a gap of the layout.
-    tag: Tag,
+    /// Readers who have been counted in and the writer who has been called,
+    /// until they run. In a gap of the layout.
+    coming: Coming,
+    /// Of readers who let others run, not knowing whether it helps.
+    luck: Luck<1000>,
     writers: RawMutex,
     readers: Mutex<WaitQueue>,
     gate: Mutex<WaitQueue>,
@@ -80,7 +87,8 @@ impl RawRwLock {
     pub(crate) const fn new() -> Self {
         Self {
             state: AtomicU32::new(0),
-            tag: Tag::new(),
+            coming: Coming::new(),
+            luck: Luck::new(),
             writers: RawMutex::new(),
             readers: Mutex::new(WaitQueue::new()),
             gate: Mutex::new(WaitQueue::new()),
@@ -91,23 +99,30 @@ impl RawRwLock {
     pub(crate) fn new() -> Self {
         Self {
             state: AtomicU32::new(0),
-            tag: Tag::new(),
+            coming: Coming::new(),
+            luck: Luck::new(),
             writers: RawMutex::new(),
             readers: Mutex::new(WaitQueue::new()),
             gate: Mutex::new(WaitQueue::new()),
         }
     }
 
+    /// That of the mutex, which has no need of it.
+    #[inline]
+    fn tag(&self) -> &Tag {
+        self.writers.tag()
+    }
+
     #[cfg(not(raddle_model))]
     #[inline]
     pub(crate) fn noted(&self, mode: Mode) -> Noted<'_> {
-        Noted::new(self, &self.tag, mode)
+        Noted::new(self, self.tag(), mode)
     }
 
     #[inline]
     fn ask(&self, want: Want, site: Site) -> Ask<'_> {
         Ask {
-            tag: &self.tag,
+            tag: self.tag(),
             kind: Kind::RwLock,
             want,
             site,
@@ -150,6 +165,10 @@ impl RawRwLock {
     #[cold]
     #[inline(never)]
     fn read_slowly(&self, minds: Minds, until: Until, site: Site) -> bool {
+        // Firm waits do not unwind.
+        if until != Until::Firmly && self.let_pass(minds) {
+            return true;
+        }
         let mut spin = Spin::new();
         while spin.once_for(|| self.holders_for_readers()) {
             if self.try_read(minds) {
@@ -182,7 +201,11 @@ impl RawRwLock {
         let _standing = held::wait_for(self.ask(want, site), Reason::RwLockRead, until);
         let entry = Entry::last(Reason::RwLockRead, until);
         // Who wakes counts it in.
-        wait(&self.readers, readers, entry).is_some()
+        let is_in = wait(&self.readers, readers, entry).is_some();
+        if is_in {
+            self.coming.has_come();
+        }
+        is_in
     }
 
     #[inline]
@@ -200,6 +223,7 @@ impl RawRwLock {
     #[inline(never)]
     fn call_writer(&self) {
         let woken = self.gate.lock().take_first(WOKEN);
+        self.coming.let_in(woken.count());
         woken.wake();
     }
 
@@ -303,6 +327,7 @@ impl RawRwLock {
             if wait(&self.gate, gate, entry).is_none() {
                 return false;
             }
+            self.coming.has_come();
         }
         std::mem::forget(retract);
         true
@@ -317,6 +342,21 @@ impl RawRwLock {
             1
         } else {
             WAITING
+        }
+    }
+
+    /// Lets those run who have been let in and have yet to, if that may help.
+    /// Whether the caller is in then.
+    fn let_pass(&self, minds: Minds) -> bool {
+        let holders = self.count_readers().max(1);
+        if self.coming.are_all_of(holders, 0) {
+            let_them_run();
+            return self.try_read(minds);
+        }
+        // Others who are in may be running, and leave, or be in for long.
+        self.coming.are_all_of(holders, others()) && self.luck.is_with_us() && {
+            let_them_run();
+            self.luck.was(self.try_read(minds))
         }
     }
 
@@ -349,6 +389,7 @@ impl RawRwLock {
     fn open_slowly(&self, mine: u32) -> Woken {
         let mut readers = self.readers.lock();
         let woken = readers.take_all();
+        self.coming.let_in(woken.count());
         let more = woken.count() * READER + mine;
         // ORDER: Relaxed: the exchange decides.
         let mut state = self.state.load(Relaxed);
