@@ -3,14 +3,17 @@
 mod common;
 #[path = "common/places.rs"]
 mod places;
+#[path = "common/turns.rs"]
+mod turns;
 
-use common::{MODES, ON_PURPOSE, OnDrop, Random, comes_true, limit, rounds, runtime, seed};
+use common::{MODES, Mode, ON_PURPOSE, OnDrop, Random, comes_true, limit, rounds, runtime, seed};
 use common::{on_runtimes, with_deadline};
 use places::{Member, at_each_place};
 use raddle::sync::{Mutex, Permit, Semaphore};
 use std::panic::panic_any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
+use turns::Turns;
 
 // ORDER: Relaxed everywhere here: counts to look at while they change.
 
@@ -19,6 +22,16 @@ fn until_somebody_waits(semaphore: &Semaphore) {
     while semaphore.try_acquire(1).is_some() {
         raddle::yield_now();
     }
+}
+
+/// `f` in a goroutine that now waits for permits.
+fn in_line(f: impl FnOnce() + Send + 'static) -> raddle::JoinHandle<()> {
+    let member = raddle::spawn(f);
+    let line = format!("goroutine {} [semacquire", member.goroutine().id());
+    while !raddle::observe::dump().to_string().contains(&line) {
+        raddle::yield_now();
+    }
+    member
 }
 
 #[test]
@@ -118,23 +131,47 @@ fn requests_are_served_in_the_order_they_came() {
             let members: Vec<_> = (0..20)
                 .map(|n| {
                     let (semaphore, order) = (semaphore.clone(), order.clone());
-                    let member = raddle::spawn(move || {
+                    in_line(move || {
                         // Two of three: one at a time.
                         let permit = semaphore.acquire(2 + n % 2);
                         order.lock().push(n);
                         raddle::yield_now();
                         drop(permit);
-                    });
-                    let line = format!("goroutine {} [semacquire", member.goroutine().id());
-                    while !raddle::observe::dump().to_string().contains(&line) {
-                        raddle::yield_now();
-                    }
-                    member
+                    })
                 })
                 .collect();
             drop(all);
             members.into_iter().for_each(|it| it.join().unwrap());
             assert_eq!(*order.lock(), (0..20).collect::<Vec<_>>(), "{what}");
+        });
+    });
+}
+
+/// All have come to stand in line once. On one processor that passes: it does
+/// not cost a switch for each request from then on. Pinned, they may be at
+/// home on several machines.
+#[test]
+fn a_line_does_not_last() {
+    on_runtimes(&[1], &[Mode::Migrate], limit(20), |runtime, what| {
+        runtime.run(|| {
+            let semaphore = Semaphore::new(2);
+            let turns = Arc::new(Turns::default());
+            let all = semaphore.acquire(2);
+            let takers: Vec<_> = (0..8)
+                .map(|who| {
+                    let (semaphore, turns) = (semaphore.clone(), turns.clone());
+                    in_line(move || {
+                        for _ in 0..1000 {
+                            let _permit = semaphore.acquire(1);
+                            turns.note(who);
+                        }
+                    })
+                })
+                .collect();
+            drop(all);
+            takers.into_iter().for_each(|it| it.join().unwrap());
+            let changes = turns.changes();
+            assert!(changes < 2000, "{changes} switches for 8000, {what}");
         });
     });
 }
