@@ -396,7 +396,7 @@ fn pipeline() {
     let expected = "\
 all went well: Ok(338350)
 one did not: Err(\"13 is not squared here\")
-still running: 0
+nobody is left: true
 ";
     prints("pipeline", expected);
 }

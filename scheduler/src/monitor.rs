@@ -434,7 +434,9 @@ impl<'a> Watch<'a> {
         if machine.is_in_blocking_call() || (stands_still && !is_runnable(machine)) {
             return self.retake_blocked(machine, tick, now, stuck);
         }
-        if stuck < SLICE {
+        // At the look before this one it was told, and has not heard: a
+        // goroutine whose calls hear of it yields, and needs nobody beside it.
+        if before.at.saturating_sub(before.since) < SLICE {
             return Finding::Suspect;
         }
         if now >= self.next_started

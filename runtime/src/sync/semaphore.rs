@@ -5,7 +5,7 @@ use super::spin::Spin;
 use super::wait_queue::{Entry, Until, WaitQueue, Waiters, Woken, wait_after};
 #[cfg(not(raddle_model))]
 use crate::context::{AfterFunc, Context, ContextError};
-use crate::shim::{Mutex, Reason, WOKEN, checkpoint, clock};
+use crate::shim::{AtomicU32, Mutex, Reason, Relaxed, WOKEN, checkpoint, clock};
 use std::fmt;
 use std::sync::Arc;
 
@@ -67,6 +67,8 @@ const REFUSED: u32 = WOKEN + 1;
 struct Inner {
     total: usize,
     line: Mutex<Line>,
+    /// How many of those served have run since: see `Line::served`.
+    came: AtomicU32,
     /// Of requests that let others run.
     luck: Luck<1000>,
     /// Of those who ask for more than the total.
@@ -85,6 +87,9 @@ struct Line {
     queue: WaitQueue,
     /// The last one given out.
     ticket: u64,
+    /// How many have been given permits in line. Those who have not come
+    /// since hold them and do not run.
+    served: u32,
 }
 
 impl Line {
@@ -97,6 +102,7 @@ impl Line {
             }
             if self.queue.wake_front(&mut woken) {
                 self.free -= request;
+                self.served = self.served.wrapping_add(1);
             }
         }
         woken
@@ -130,7 +136,9 @@ impl Inner {
         if line.take(count) {
             return true;
         }
-        if count <= self.total && self.luck.is_with_us() {
+        // ORDER: Relaxed: nothing is done for this number but to look again.
+        let some_are_to_come = self.came.load(Relaxed) != line.served;
+        if some_are_to_come && count <= self.total && self.luck.is_with_us() {
             drop(line);
             if self.luck.was(self.let_pass(count)) {
                 return true;
@@ -154,7 +162,12 @@ impl Inner {
             drop(line);
             wait_after(&self.hopeless, self.hopeless.lock(), entry, then)
         };
-        outcome == Some(WOKEN)
+        let is_served = outcome == Some(WOKEN);
+        if is_served {
+            // ORDER: Relaxed: as above.
+            self.came.fetch_add(1, Relaxed);
+        }
+        is_served
     }
 
     /// Lets others run, for a moment: those who have permits, and those next
@@ -208,11 +221,13 @@ impl Semaphore {
             free: permits,
             queue: WaitQueue::new(),
             ticket: 0,
+            served: 0,
         });
         Self {
             inner: Arc::new(Inner {
                 total: permits,
                 line,
+                came: AtomicU32::new(0),
                 luck: Luck::new(),
                 hopeless: Mutex::new(WaitQueue::new()),
             }),
