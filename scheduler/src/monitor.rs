@@ -44,6 +44,9 @@ const PAUSE_LEAST: u64 = 20_000;
 const PAUSE_MOST: u64 = 1_000_000;
 /// The longest while somebody waits behind a machine that stands still.
 const PAUSE_SUSPECT: u64 = 250_000;
+/// A thread that waits for a CPU is not asked about for so long: the system
+/// lets others have it for some milliseconds.
+const ASK_EVERY: u64 = 1_000_000;
 /// How long all must have been idle before the monitor sleeps.
 const LINGER: u64 = 10_000_000;
 /// Looks without a rescue before the pause grows.
@@ -156,6 +159,9 @@ struct Seen {
     at: u64,
     /// Until when polls on it yield.
     urgent_until: u64,
+    /// Until when its thread counts as waiting for a CPU, since it was found
+    /// to.
+    runnable_until: u64,
 }
 
 struct Watch<'a> {
@@ -431,8 +437,20 @@ impl<'a> Watch<'a> {
         if !is_wanted || scheduler.processors.census.looks_free() {
             return Finding::Suspect;
         }
-        if machine.is_in_blocking_call() || (stands_still && !is_runnable(machine)) {
+        if machine.is_in_blocking_call() {
             return self.retake_blocked(machine, tick, now, stuck);
+        }
+        if stands_still {
+            // Where others want the CPUs too this is asked at many looks.
+            if now >= before.runnable_until {
+                if !is_runnable(machine) {
+                    return self.retake_blocked(machine, tick, now, stuck);
+                }
+                self.seen[machine.number].runnable_until = now + ASK_EVERY;
+            }
+            if stuck < SLICE {
+                return Finding::Moves;
+            }
         }
         // At the look before this one it was told, and has not heard: a
         // goroutine whose calls hear of it yields, and needs nobody beside it.
