@@ -203,7 +203,7 @@ fn give_way_in_time(here: Here, now: u64) {
 /// Work that has waited here while processors are free calls for a machine.
 fn call_for_backlog(here: Here, now: u64) {
     let own = here.own();
-    if !offers_worth_it(here) || !here.scheduler().processors.census.looks_callable() {
+    if !offers_for_long(here) || !here.scheduler().processors.census.looks_callable() {
         own.backlog_since.set(0);
         return;
     }
@@ -217,9 +217,9 @@ fn call_for_backlog(here: Here, now: u64) {
     }
 }
 
-/// Whether what is here is worth another machine's while.
-fn offers_worth_it(here: Here) -> bool {
-    here.offered.fresh() > 0 || (here.offers_started_work() && !pace::is_line_short(&here))
+/// Whether another machine, called now, would come before all is done here.
+fn offers_for_long(here: Here) -> bool {
+    here.offered.fresh() > 0 || (here.offers_started_work() && pace::lasts(&here, HOMING_WAIT))
 }
 
 /// What is here: at home, next, queued.

@@ -42,10 +42,11 @@ pub(crate) fn begin(here: Here, now: u64) {
     own.paced_turn.set(own.turn.get());
 }
 
-/// Whether it is known that `machine` gets through its line by itself sooner
-/// than others could help.
-pub(crate) fn is_line_short(machine: &Machine) -> bool {
-    machine.shown_pace() != 0 && !is_line_worth_it(machine, machine.shown_pace())
+/// Whether the line of `machine` lasts so long, in nanoseconds; so does one
+/// of which nothing is known.
+pub(crate) fn lasts(machine: &Machine, time: u64) -> bool {
+    let pace = machine.shown_pace();
+    pace == 0 || pace * machine.offered.started() as u64 >= time
 }
 
 /// Whether `machine` has begun goroutines that are worth taking, by its own
