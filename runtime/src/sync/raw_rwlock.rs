@@ -28,6 +28,9 @@ use std::panic::Location;
 const WRITER: u32 = 1;
 /// The queue of readers is not empty.
 const QUEUED: u32 = 2;
+/// Two microseconds, or a hundred turns of another processor.
+#[cfg(not(raddle_model))]
+const CONTENDED_PAUSES: u32 = 64;
 /// One reader; above it they are counted.
 const READER: u32 = 4;
 
@@ -136,15 +139,28 @@ impl RawRwLock {
         while minds.lets_in(state) {
             let next = one_more(state);
             // ORDER: Acquire pairs with `open`: what the writers before wrote.
-            match self
-                .state
-                .compare_exchange_weak(state, next, Acquire, Relaxed)
-            {
+            match self.state.compare_exchange(state, next, Acquire, Relaxed) {
                 Ok(_) => return true,
-                Err(other) => state = other,
+                Err(other) => {
+                    leave_alone();
+                    state = other;
+                }
             }
         }
         false
+    }
+
+    /// As `try_read`, but that another's exchange at the same moment is a
+    /// failure too: no loop, and nothing to save around its rare ways.
+    #[inline]
+    fn try_read_once(&self, minds: Minds) -> bool {
+        // ORDER: as `try_read`, both.
+        let state = self.state.load(Relaxed);
+        minds.lets_in(state)
+            && self
+                .state
+                .compare_exchange(state, one_more(state), Acquire, Relaxed)
+                .is_ok()
     }
 
     /// Reads, unless `until` comes first.
@@ -159,7 +175,7 @@ impl RawRwLock {
         if until != Until::Firmly {
             checkpoint();
         }
-        self.try_read(minds) || self.read_slowly(minds, until, site)
+        self.try_read_once(minds) || self.read_slowly(minds, until, site)
     }
 
     #[cold]
@@ -473,6 +489,17 @@ impl RawRwLock {
         // ORDER: Relaxed: shown, not acted on.
         let state = self.state.load(Relaxed);
         state & WRITER != 0 && state < READER
+    }
+}
+
+/// Another processor has the word: it is left to it for a while, or each
+/// operation of both fetches it.
+#[cold]
+#[inline(never)]
+fn leave_alone() {
+    #[cfg(not(raddle_model))]
+    for _ in 0..CONTENDED_PAUSES {
+        std::hint::spin_loop();
     }
 }
 
