@@ -405,6 +405,7 @@ impl<'a> Watch<'a> {
             *seen = Seen {
                 tick,
                 since: now,
+                runnable_until: 0,
                 ..*seen
             };
             self.stuck.saw_move(self.scheduler, machine, now, cpu);

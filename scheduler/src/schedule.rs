@@ -73,6 +73,7 @@ fn execute(here: Here, runnable: Runnable) {
         end_search(here, true);
     }
     if here.is_slice_over.load(Relaxed) {
+        own.upkeep_in.set(0);
         // ORDER: Relaxed, both: a hint of the monitor's, for the last slice;
         // or of shutdown's, for all that come.
         here.is_slice_over.store(here.scheduler().is_doomed(), Relaxed);
@@ -614,6 +615,10 @@ pub fn checkpoint_as() -> Option<Parker> {
 #[cold]
 #[inline(never)]
 fn end_slice() {
+    if let Some(here) = machine::here() {
+        // Whoever waits for the processor is looked at next.
+        here.own().upkeep_in.set(0);
+    }
     leave_turn(machine::current_header());
 }
 

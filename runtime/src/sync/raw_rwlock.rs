@@ -141,11 +141,11 @@ impl RawRwLock {
             // ORDER: Acquire pairs with `open`: what the writers before wrote.
             match self.state.compare_exchange(state, next, Acquire, Relaxed) {
                 Ok(_) => return true,
-                Err(other) => {
-                    leave_alone();
-                    state = other;
-                }
+                Err(other) if !minds.lets_in(other) => return false,
+                Err(_) => leave_alone(),
             }
+            // ORDER: as above.
+            state = self.state.load(Relaxed);
         }
         false
     }
@@ -181,6 +181,10 @@ impl RawRwLock {
     #[cold]
     #[inline(never)]
     fn read_slowly(&self, minds: Minds, until: Until, site: Site) -> bool {
+        // Only another's exchange may have been in the way.
+        if self.try_read(minds) {
+            return true;
+        }
         // Firm waits do not unwind.
         if until != Until::Firmly && self.let_pass(minds) {
             return true;
