@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{MODES, Mode, child, comes_true, is_child, limit, on_each_runtime, on_runtimes};
+use common::{MODES, Mode, best, child, comes_true, is_child, limit, on_each_runtime, on_runtimes};
 use common::{runtime, stderr, stdout, switches, threads, with_deadline};
 use raddle::sync::WaitGroup;
 use std::sync::Arc;
@@ -92,19 +92,6 @@ fn an_idle_process_makes_no_wake_ups() {
 fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times.sort();
     times[(times.len() - 1) * percent / 100]
-}
-
-/// The least of what some attempts give, as soon as one is below `limit`: a
-/// test machine has other work.
-fn best(limit: Duration, mut attempt: impl FnMut() -> Duration) -> Duration {
-    let mut best = Duration::MAX;
-    for _ in 0..10 {
-        best = best.min(attempt());
-        if best < limit {
-            break;
-        }
-    }
-    best
 }
 
 #[test]

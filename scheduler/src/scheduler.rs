@@ -270,7 +270,7 @@ impl Scheduler {
         match call {
             Call::Nobody => {}
             Call::Wake(machine) => machine.call(),
-            Call::Start => drop(self.start_called()),
+            Call::Start => self.start_called(),
         }
     }
 
@@ -318,20 +318,17 @@ impl Scheduler {
 
     /// Starts a machine for the permit in the caller's hand, if one is to be
     /// had.
-    fn start_called(&self) -> bool {
+    fn start_called(&self) {
         let Ok(machine) = self.add_machine() else {
             // As many threads as max_threads allows.
-            self.wake(self.processors.hand_back());
-            return false;
+            return self.wake(self.processors.hand_back());
         };
         let reference = MachineRef::of(&machine);
         self.processors.seat_started(&reference);
-        let started = self.start_thread(&machine);
-        if let Err(_out_of_threads) = &started {
+        if let Err(_out_of_threads) = self.start_thread(&machine) {
             self.wake(self.processors.unseat_started(&reference));
             self.without_thread.lock().push(machine);
         }
-        started.is_ok()
     }
 
     fn wake(&self, machine: Option<MachineRef>) {

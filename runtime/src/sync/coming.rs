@@ -56,12 +56,14 @@ mod counted {
     /// Whether to let others run has been of use of late. If not, nobody does
     /// for `PAUSE` times.
     #[derive(Debug)]
-    pub(crate) struct Luck<const PAUSE: u16>(AtomicU16);
+    pub(crate) struct Luck(AtomicU16);
 
     /// So often in a row it may have been in vain.
     const VAIN_MOST: u16 = 8;
+    /// So often nobody tries then.
+    const PAUSE: u16 = 1000;
 
-    impl<const PAUSE: u16> Luck<PAUSE> {
+    impl Luck {
         pub(crate) const fn new() -> Self {
             Self(AtomicU16::new(0))
         }
@@ -122,9 +124,9 @@ mod unseen {
     }
 
     #[derive(Debug)]
-    pub(crate) struct Luck<const PAUSE: u16>;
+    pub(crate) struct Luck;
 
-    impl<const PAUSE: u16> Luck<PAUSE> {
+    impl Luck {
         pub(crate) const fn new() -> Self {
             Self
         }

@@ -63,7 +63,7 @@ pub struct RawRwLock {
     /// until they run. In a gap of the layout.
     coming: Coming,
     /// Of readers who let others run, not knowing whether it helps.
-    luck: Luck<1000>,
+    luck: Luck,
     writers: RawMutex,
     readers: Mutex<WaitQueue>,
     gate: Mutex<WaitQueue>,

@@ -70,7 +70,7 @@ struct Inner {
     /// How many of those served have run since: see `Line::served`.
     came: AtomicU32,
     /// Of requests that let others run.
-    luck: Luck<1000>,
+    luck: Luck,
     /// Of those who ask for more than the total.
     hopeless: Mutex<WaitQueue>,
 }
