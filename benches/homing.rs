@@ -8,7 +8,9 @@
 use raddle::sync::WaitGroup;
 use raddle::{current, park, runtime, spawn};
 use std::collections::HashMap;
-use std::hint::black_box;
+use std::hint::{black_box, spin_loop};
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, ThreadId};
 use std::time::{Duration, Instant};
@@ -29,6 +31,9 @@ fn main() {
             || ping_pong(pairs, 100_000 / scale / pairs),
         );
     }
+    row("ping-pong of two homes, ns a round trip", || {
+        apart(100_000 / scale)
+    });
     row("fork and join, fib(24), µs in all", || {
         let begin = Instant::now();
         black_box(fib(if scale == 1 { 24 } else { 10 }));
@@ -91,6 +96,36 @@ fn ping_pong(pairs: usize, trips: usize) -> (f64, String) {
     let ns = begin.elapsed().as_nanos() as f64 / (trips * pairs) as f64;
     let together = *together.lock().unwrap_or_else(PoisonError::into_inner);
     (ns, format!("{together} of {pairs} pairs have one"))
+}
+
+/// The spawner is busy until its partner has begun elsewhere.
+fn apart(trips: usize) -> (f64, String) {
+    let has_begun = Arc::new(AtomicBool::new(false));
+    let me = current();
+    let client = spawn({
+        let has_begun = has_begun.clone();
+        move || {
+            // ORDER: Relaxed: a flag, nothing else.
+            has_begun.store(true, Relaxed);
+            for _ in 0..trips {
+                park();
+                me.unpark();
+            }
+            thread::current().id()
+        }
+    });
+    // ORDER: as above.
+    while !has_begun.load(Relaxed) {
+        spin_loop();
+    }
+    let begin = Instant::now();
+    for _ in 0..trips {
+        client.goroutine().unpark();
+        park();
+    }
+    let ns = begin.elapsed().as_nanos() as f64 / trips as f64;
+    let is_apart = client.join().expect("no panic") != thread::current().id();
+    (ns, format!("two: {is_apart}"))
 }
 
 fn fib(n: u32) -> u64 {

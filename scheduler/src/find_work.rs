@@ -14,10 +14,12 @@ use crate::clock;
 use crate::goroutine::Runnable;
 use crate::machine::{self, Here, Machine};
 use crate::pace::{self, Watches};
+use crate::processor::Summons;
 use crate::schedule;
 use crate::trace;
 use std::hint::spin_loop;
 use std::sync::Arc;
+use std::thread;
 
 /// Turns between two looks at the clock: Go's 61, less for long turns.
 const UPKEEP_MOST: u32 = 61;
@@ -412,7 +414,7 @@ fn search(here: Here) -> Option<Runnable> {
     let patience = patience(here, begin);
     if !own.is_searching.get() {
         if !scheduler.processors.census.start_searching(scheduler.max_procs()) {
-            return None;
+            return wait_for_letters(here, begin, patience);
         }
         own.is_searching.set(true);
     }
@@ -441,10 +443,47 @@ fn search(here: Here) -> Option<Runnable> {
             own.vain_searches.set(own.vain_searches.get().wrapping_add(1));
             return None;
         }
-        for _ in 0..32 {
-            spin_loop();
+        if suspicion.is_some() {
+            // A thread that was woken may have taken the CPU from the one
+            // that woke it, whose goroutines these are.
+            thread::yield_now();
+        } else {
+            look_away(here);
         }
         now = clock::now();
+    }
+}
+
+/// Enough machines search: who has goroutines at home looks for those alone.
+/// Partners that have two homes wake one another in turn, and a machine that
+/// slept between two turns would make each of them a hundred times as long.
+fn wait_for_letters(here: Here, begin: u64, patience: u64) -> Option<Runnable> {
+    if schedule::is_nobodys_home(here) {
+        return None;
+    }
+    let own = here.own();
+    while here.seat.has_permit() && !here.scheduler().is_stopping() {
+        if !here.inbox.is_empty() {
+            own.vain_searches.set(0);
+            pace::begin(here, clock::now());
+            return local(here);
+        }
+        if clock::now() - begin >= patience {
+            break;
+        }
+        look_away(here);
+    }
+    own.vain_searches.set(own.vain_searches.get().wrapping_add(1));
+    None
+}
+
+/// Between two looks round; a letter ends it.
+fn look_away(here: Here) {
+    for _ in 0..32 {
+        if !here.inbox.is_empty() {
+            break;
+        }
+        spin_loop();
     }
 }
 
@@ -515,7 +554,7 @@ fn one_round(
 /// thief leaves it to its spawner unless it has waited.
 fn may_take(here: Here, len: usize, waited: u64) -> bool {
     here.scheduler().is_migrating()
-        || here.own().may_take_now.get()
+        || here.own().called_for.get() == Some(Summons::Waiting)
         || len >= HOMING_BACKLOG
         || waited >= HOMING_WAIT
 }

@@ -8,7 +8,7 @@ use crate::idle::{Bed, Sleep};
 use crate::inbox::Inbox;
 use crate::netpoll::Ready;
 use crate::park::Alarm;
-use crate::processor::{Member, Seat};
+use crate::processor::{Member, Seat, Summons};
 use crate::run_queue::{Offered, RunQueue};
 use crate::scheduler::Scheduler;
 use crate::shim::fixed::{AtomicBool, AtomicU32, AtomicU64, compiler_fence};
@@ -106,8 +106,8 @@ pub(crate) struct Own {
     /// How often in a row the next slot went first.
     pub(crate) next_in_row: Cell<u32>,
     pub(crate) is_searching: Cell<bool>,
-    /// Called for work that has waited: may take it at once.
-    pub(crate) may_take_now: Cell<bool>,
+    /// Why somebody called for the search that goes on.
+    pub(crate) called_for: Cell<Option<Summons>>,
     /// Searches in a row that have found nothing, however long they looked.
     pub(crate) vain_searches: Cell<u32>,
     /// The last search left what stood in a next slot, as it was about to run.
@@ -173,7 +173,7 @@ impl Machine {
                 woke_last: Cell::new(false),
                 next_in_row: Cell::new(0),
                 is_searching: Cell::new(false),
-                may_take_now: Cell::new(false),
+                called_for: Cell::new(None),
                 vain_searches: Cell::new(0),
                 saw_next_move: Cell::new(false),
                 backlog_since: Cell::new(0),

@@ -16,6 +16,16 @@ const AWAKE: u8 = 0;
 const IDLE: u8 = 1;
 const IN_LINE: u8 = 2;
 
+/// What a machine was called for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Summons {
+    /// Work that has been pushed just now; who pushed it may want it near.
+    New = 1,
+    /// Work that has waited.
+    Waiting,
+}
+
 /// What the book knows of one machine.
 #[derive(Debug)]
 pub(crate) struct Seat {
@@ -64,15 +74,23 @@ impl Seat {
 
     /// The machine, up again, asks whether it counts as searching. Once a
     /// call.
-    pub(crate) fn take_summons(&self) -> bool {
+    pub(crate) fn take_summons(&self) -> Option<Summons> {
         // ORDER: Relaxed, both: written under the lock of the book, which the
         // machine has had since (`leave_idle`), or before its thread began.
-        self.summoned.load(Relaxed) != 0 && self.summoned.swap(0, Relaxed) != 0
+        if self.summoned.load(Relaxed) == 0 {
+            return None;
+        }
+        // ORDER: as above.
+        match self.summoned.swap(0, Relaxed) {
+            0 => None,
+            new if new == Summons::New as u8 => Some(Summons::New),
+            _ => Some(Summons::Waiting),
+        }
     }
 
-    fn summon(&self) {
+    fn summon(&self, summons: Summons) {
         // ORDER: Relaxed: under the lock.
-        self.summoned.store(1, Relaxed);
+        self.summoned.store(summons as u8, Relaxed);
     }
 
     fn grant(&self) {
@@ -102,7 +120,7 @@ pub(crate) trait Member: Clone + PartialEq {
     fn seat(&self) -> &Seat;
 }
 
-/// Whom to call for new work.
+/// Whom to call for work.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Call<M> {
     /// No processor is free: whoever holds one will come to it.
@@ -274,16 +292,16 @@ impl<M: Member> Processors<M> {
         })
     }
 
-    /// One machine for new work: the one that went idle last, with a permit.
+    /// One machine for work: the one that went idle last, with a permit.
     /// The caller has claimed the call (`Census::claim_call`).
-    pub(crate) fn call_for_work(&self) -> Call<M> {
+    pub(crate) fn call_for_work(&self, summons: Summons) -> Call<M> {
         self.with(|book| {
             if book.free == 0 {
                 self.census.stop_searching();
                 return Call::Nobody;
             }
             book.free -= 1;
-            book.call_with_hand()
+            book.call_with_hand(summons)
         })
     }
 
@@ -291,7 +309,8 @@ impl<M: Member> Processors<M> {
     /// counts as searching as the caller's call said.
     pub(crate) fn seat_started(&self, machine: &M) {
         self.with(|_| {
-            machine.seat().summon();
+            // It took its time to start.
+            machine.seat().summon(Summons::Waiting);
             machine.seat().grant();
         });
     }
@@ -301,7 +320,7 @@ impl<M: Member> Processors<M> {
     #[must_use]
     pub(crate) fn unseat_started(&self, machine: &M) -> Option<M> {
         self.with(|book| {
-            if machine.seat().take_summons() {
+            if machine.seat().take_summons().is_some() {
                 self.census.stop_searching();
             }
             if machine.seat().take() {
@@ -353,7 +372,7 @@ impl<M: Member> Processors<M> {
                 return book.pass_on().map_or(Call::Nobody, Call::Wake);
             }
             self.census.count_searching();
-            book.call_with_hand()
+            book.call_with_hand(Summons::Waiting)
         })
     }
 
@@ -367,7 +386,7 @@ impl<M: Member> Processors<M> {
                 book.owed += 1;
             }
             self.census.count_searching();
-            book.call_with_hand()
+            book.call_with_hand(Summons::Waiting)
         })
     }
 
@@ -379,7 +398,7 @@ impl<M: Member> Processors<M> {
             }
             book.owed += 1;
             self.census.count_searching();
-            book.call_with_hand()
+            book.call_with_hand(Summons::Waiting)
         })
     }
 
@@ -512,10 +531,10 @@ impl<M: Member> Book<M> {
     }
 
     /// With a permit in hand and a search counted.
-    fn call_with_hand(&mut self) -> Call<M> {
+    fn call_with_hand(&mut self, summons: Summons) -> Call<M> {
         match self.pop_idle() {
             Some(machine) => {
-                machine.seat().summon();
+                machine.seat().summon(summons);
                 machine.seat().grant();
                 Call::Wake(machine)
             }
@@ -588,7 +607,7 @@ mod seats {
 #[cfg(all(test, not(raddle_model)))]
 mod tests {
     use super::seats::{M, check};
-    use super::{Call, GiveWay, Member, Processors};
+    use super::{Call, GiveWay, Member, Processors, Summons};
 
     #[test]
     fn a_permit_goes_to_who_has_waited_longest() {
@@ -706,7 +725,7 @@ mod tests {
         let processors = Processors::new(1);
         let [a, b] = ['a', 'b'].map(M::new);
         assert!(processors.census.claim_call());
-        assert_eq!(processors.call_for_work(), Call::Start);
+        assert_eq!(processors.call_for_work(Summons::Waiting), Call::Start);
         processors.seat_started(&a);
         assert_eq!(processors.unseat_started(&a), None);
         check(&processors, &[&a, &b]);
@@ -717,7 +736,7 @@ mod tests {
 #[cfg(all(test, raddle_model))]
 mod models {
     use super::seats::{M, check};
-    use super::{Call, GiveWay, Processors};
+    use super::{Call, GiveWay, Processors, Summons};
     use crate::idle::Census;
     use crate::shim::{AtomicUsize, Relaxed, model};
     use loom::sync::Arc;
@@ -830,7 +849,7 @@ mod models {
                     if !processors.census.claim_call() {
                         return false;
                     }
-                    match processors.call_for_work() {
+                    match processors.call_for_work(Summons::Waiting) {
                         Call::Nobody => false,
                         Call::Wake(_) => true,
                         Call::Start => {
@@ -844,9 +863,9 @@ mod models {
             Census::before_second_look();
             let seen = queue.load(Relaxed) == 1;
             let has = processors.leave_idle(&a);
-            let summoned = a.0.1.take_summons();
+            let summoned = a.0.1.take_summons().is_some();
             let woken = producer.join().unwrap();
-            let summoned = summoned || a.0.1.take_summons();
+            let summoned = summoned || a.0.1.take_summons().is_some();
             assert_eq!(
                 woken, summoned,
                 "a summons without a wake, or a wake without"

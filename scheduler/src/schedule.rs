@@ -275,7 +275,7 @@ pub(crate) fn end_search(here: Here, found: bool) {
     let own = here.own();
     let scheduler = here.scheduler();
     own.is_searching.set(false);
-    if own.may_take_now.replace(false) {
+    if own.called_for.take().is_some() {
         scheduler.was_worth_the_call(found);
     }
     let was_last = scheduler.processors.census.stop_searching();
@@ -415,12 +415,12 @@ fn wake_to_work(here: Here) {
     pace::begin(here, clock::now());
     own.wanted_since.set(0);
     handoff::no_longer_excess(here);
-    if here.seat.take_summons() {
+    if let Some(summons) = here.seat.take_summons() {
         if own.is_searching.replace(true) {
             // Counted twice.
             here.scheduler().processors.census.stop_searching();
         }
-        own.may_take_now.set(true);
+        own.called_for.set(Some(summons));
     }
     here.scheduler().monitor.call_if_asleep();
 }
@@ -456,7 +456,7 @@ fn retire(here: Here) -> bool {
     retires
 }
 
-fn is_nobodys_home(here: Here) -> bool {
+pub(crate) fn is_nobodys_home(here: Here) -> bool {
     // ORDER: Relaxed: the machine alone writes it while it is awake.
     here.homes.load(Relaxed) == 0
 }

@@ -10,7 +10,7 @@ use crate::injector::Injector;
 use crate::machine::{self, Machine, MachineRef, bump};
 use crate::monitor::Monitor;
 use crate::netpoll::Netpoll;
-use crate::processor::{Call, Processors};
+use crate::processor::{Call, Processors, Summons};
 use crate::roll;
 use crate::schedule::{self, Ending};
 use crate::spawn::{self, Options};
@@ -243,8 +243,12 @@ impl Scheduler {
     /// There is new work for whoever is free; the caller has put it where a
     /// search finds it. In vain where `max_threads` machines are all stuck.
     pub(crate) fn call_for_work(&self) {
+        self.call_for(Summons::Waiting);
+    }
+
+    fn call_for(&self, summons: Summons) {
         while self.processors.census.claim_call() {
-            match self.processors.call_for_work() {
+            match self.processors.call_for_work(summons) {
                 Call::Nobody => {
                     // Whoever pushed while we had the claim left it to us.
                     Census::before_second_look();
@@ -304,7 +308,7 @@ impl Scheduler {
         let gap = self.call_gap.load(Relaxed).max(MIN_GAP);
         // ORDER: as above.
         self.next_call.store(now + gap, Relaxed);
-        self.call_for_work();
+        self.call_for(Summons::New);
     }
 
     /// A machine that was called says whether there was work for it.

@@ -1,0 +1,110 @@
+//! Pinned, a goroutine's home is where it begins: partners that are begun
+//! one for the other share one, and those that do not hand over quickly.
+
+use raddle::{current, park, runtime, spawn};
+use std::hint::spin_loop;
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering::Relaxed;
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+use std::time::Duration;
+
+mod common;
+use common::{switches, with_deadline};
+
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Each wants both processors.
+static ALONE: Mutex<()> = Mutex::new(());
+
+fn on_two<T: Send>(body: impl FnOnce() -> T + Send) -> T {
+    let two = runtime::Builder::new().max_procs(2).build();
+    two.expect("two processors are always to be had").run(body)
+}
+
+/// Whether a goroutine and the partner it then waits for have two homes.
+fn begins_elsewhere() -> bool {
+    let me = current();
+    let partner = spawn(move || {
+        for _ in 0..2_000 {
+            park();
+            me.unpark();
+        }
+        thread::current().id()
+    });
+    for _ in 0..2_000 {
+        partner.goroutine().unpark();
+        park();
+    }
+    partner.join().expect("it does not panic") != thread::current().id()
+}
+
+/// The thread that a spawn woke took the CPU of its spawner, and then the
+/// partner, for "it had waited".
+#[test]
+fn a_partner_begins_at_its_spawners_home() {
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    with_deadline(DEADLINE, "pinned, P = 2", || {
+        let mut counts = Vec::new();
+        // A test machine has other work.
+        let is_kept = (0..10).any(|_| {
+            // The first of a runtime are called for at once, later ones seldom.
+            let pairs = || (0..5).filter(|_| begins_elsewhere()).count();
+            let apart: usize = (0..20).map(|_| on_two(pairs)).sum();
+            counts.push(apart);
+            apart == 0
+        });
+        assert!(is_kept, "of 100 pairs {counts:?} had two homes");
+    });
+}
+
+/// How often other threads than the caller's slept, or were put aside, in so
+/// many trips there and back between two homes.
+fn sleeps(trips: usize) -> u64 {
+    on_two(|| {
+        let has_begun = AtomicBool::new(false);
+        let me = current();
+        raddle::scope(|scope| {
+            let partner = scope.spawn(|| {
+                // ORDER: Relaxed: a flag, nothing else.
+                has_begun.store(true, Relaxed);
+                for _ in 0..trips {
+                    park();
+                    me.unpark();
+                }
+            });
+            // ORDER: as above.
+            while !has_begun.load(Relaxed) {
+                spin_loop();
+            }
+            let so_far = || switches().iter().map(|(_thread, count)| count).sum::<u64>();
+            let before = so_far();
+            for _ in 0..trips {
+                partner.goroutine().unpark();
+                park();
+            }
+            so_far() - before
+        })
+    })
+}
+
+/// One of two machines searched for work, so the other went to sleep after
+/// each turn, and had to be woken for the next one.
+#[test]
+fn partners_of_two_homes_hand_over_without_a_sleep() {
+    const TRIPS: usize = 10_000;
+    let processors = thread::available_parallelism().map_or(1, usize::from);
+    if processors < 2 {
+        // Each turn is a switch of threads there.
+        return;
+    }
+    let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+    with_deadline(DEADLINE, "pinned, P = 2", || {
+        // A test machine has other work.
+        let least = (0..10).map(|_| sleeps(TRIPS)).min().expect("ten");
+        assert!(
+            least < TRIPS as u64 / 25,
+            "threads slept {least} times in {TRIPS} trips"
+        );
+    });
+}
