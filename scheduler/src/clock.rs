@@ -27,6 +27,27 @@ pub fn at(instant: Instant) -> u64 {
     nanos(instant.saturating_duration_since(start()))
 }
 
+/// Waits shorter than this end when they should; in nanoseconds.
+const EXACT: u64 = 1_000_000;
+/// Longer ones may last longer by this part of them,
+const LATE_PART: u64 = 64;
+/// but by no more than this, in nanoseconds: a power of two.
+const LATE_MOST: u64 = 1 << 19;
+
+/// When a wait from `now` to `deadline` ends: at one moment with others that
+/// last about as long and end about then. For a machine that sleeps between
+/// two of them pays 20 µs for it.
+pub(crate) fn rounded_up(deadline: u64, now: u64) -> u64 {
+    let lasts = deadline.saturating_sub(now);
+    if lasts < EXACT {
+        return deadline;
+    }
+    // A power of two, so that the moments of shorter waits are those of
+    // longer ones too.
+    let step = (1 << (lasts / LATE_PART).ilog2()).min(LATE_MOST);
+    deadline.checked_next_multiple_of(step).unwrap_or(deadline)
+}
+
 /// The instant at which [`now`] says `ns`.
 #[must_use]
 pub fn instant(ns: u64) -> Instant {
@@ -35,4 +56,35 @@ pub fn instant(ns: u64) -> Instant {
 
 fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{EXACT, LATE_MOST, LATE_PART, rounded_up};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_wait_is_late_by_a_small_part_at_most(
+            now in 0..u64::MAX / 2,
+            lasts in prop_oneof![0..3 * EXACT, 0..u64::MAX / 2],
+        ) {
+            let late = rounded_up(now + lasts, now) - (now + lasts);
+            prop_assert!(late <= (lasts / LATE_PART).min(LATE_MOST));
+            prop_assert!(late == 0 || lasts >= EXACT);
+        }
+    }
+
+    #[test]
+    fn waits_end_together() {
+        let ends = (0..1000).map(|n| rounded_up(50_000_000 + n * 1000, n * 1000));
+        let mut ends: Vec<u64> = ends.collect();
+        ends.dedup();
+        assert!(ends.len() <= 3, "{ends:?}");
+    }
+
+    #[test]
+    fn the_end_of_time_stays() {
+        assert_eq!(rounded_up(u64::MAX, 7), u64::MAX);
+    }
 }

@@ -236,9 +236,11 @@ impl Wait {
     fn park_with(&self, reason: Reason, deadline: Option<u64>, hold: Hold) -> u32 {
         let timer = match deadline {
             Some(deadline) if self.parker.header().is_some() => {
-                if clock::now() >= deadline && self.settle(TIMED_OUT) {
+                let now = clock::now();
+                if now >= deadline && self.settle(TIMED_OUT) {
                     return TIMED_OUT;
                 }
+                let deadline = clock::rounded_up(deadline, now);
                 Some(machine::add_timer(deadline, Alarm::of_wait(self)))
             }
             _ => None,
