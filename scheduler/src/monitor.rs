@@ -540,8 +540,11 @@ impl<'a> Watch<'a> {
             For::Started => self.next_started = now + SLICE * (excess as u64 / FEW_EXCESS),
             For::Unstarted => {
                 self.next_company = now + SLICE * (1 + excess as u64);
-                // ORDER: Release: one unstarted goroutine may begin.
-                scheduler.company.store(1, Release);
+                // The first to run beside the number ends what all machines
+                // were free to do: each may begin one more.
+                let leaves = if excess == 1 { scheduler.max_procs() } else { 1 };
+                // ORDER: Release: so many unstarted goroutines may begin.
+                scheduler.company.store(leaves, Release);
             }
         }
         self.place();

@@ -508,8 +508,9 @@ impl Scheduler {
     }
 
     /// Whether the calling machine may begin one although it is full. A leave
-    /// is good for a slice, so that short ones need not wait for one each; a
-    /// long one uses it up by itself.
+    /// is good for a slice, and for another if the machine asks again right
+    /// after it: so that short ones need not wait for one each, and a long one
+    /// uses it up by itself.
     fn take_company(&self) -> bool {
         let Some(here) = machine::here() else {
             return false;
@@ -517,6 +518,10 @@ impl Scheduler {
         let until = &here.own().leave_until;
         let now = clock::now();
         if now < until.get() {
+            return true;
+        }
+        if now - until.get() < LEAVE_GOES_ON {
+            until.set(now + LEAVE);
             return true;
         }
         // ORDER: AcqRel, Relaxed: a count of leaves, nothing hangs on it.
@@ -573,6 +578,8 @@ fn wrap_panic_hook() {
 const DOOMED_LONG: u64 = 500_000_000;
 /// How long a machine may begin goroutines on one leave, in nanoseconds.
 const LEAVE: u64 = 10_000_000;
+/// Who asks again so soon after its end has begun none that was long.
+const LEAVE_GOES_ON: u64 = 1_000_000;
 /// More machines than this in calls that block are many, those apart that
 /// have been in one for long.
 const FEW_AWAY: usize = 4;
