@@ -75,6 +75,8 @@ macro_rules! rooms {
 }
 
 rooms! {
+    #[allow(unsafe_code)]
+    mod ahead;
     mod awaited;
     #[allow(unsafe_code)]
     mod capture;

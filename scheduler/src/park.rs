@@ -11,6 +11,7 @@
 //! return before that unpark, so the winner may touch it until then, and no
 //! wake is left over for the next wait. `docs/parking.md` has the proof.
 
+use crate::ahead;
 use crate::bell::Bell;
 use crate::clock;
 use crate::deadlock;
@@ -24,7 +25,7 @@ use crate::shim::{AcqRel, Acquire, AtomicU32};
 use crate::state::{Hold, Woken};
 use crate::switch::Left;
 use crate::threads::Known;
-use crate::timers::Key;
+use crate::timers::{Key, Target};
 use crate::token::Token;
 use crate::trace;
 use std::cell::{Cell, OnceCell};
@@ -327,6 +328,18 @@ pub(crate) enum Due {
     Start(Arc<Later>),
 }
 
+/// A goroutine in a sleep has saved its registers so far below its wait, and
+/// ends so far above it, in bytes.
+const FRAMES_BELOW: usize = 320;
+const FRAMES_ABOVE: usize = 448;
+
+impl Target for Alarm {
+    #[inline]
+    fn foresee(self) {
+        ahead::fetch(self.0);
+    }
+}
+
 impl Alarm {
     fn of_wait(wait: &Wait) -> Self {
         Self(std::ptr::from_ref(wait) as usize)
@@ -365,6 +378,9 @@ impl Alarm {
                 let wait = unsafe { &*(address as *const Wait) };
                 // Read first: once settled it may be gone.
                 let parker = wait.parker;
+                // It runs soon.
+                ahead::fetch_around(parker.0, 0, size_of::<Header>());
+                ahead::fetch_around(address, FRAMES_BELOW, FRAMES_ABOVE);
                 wait.settle(TIMED_OUT).then_some(Due::Unpark(parker))
             }
         }

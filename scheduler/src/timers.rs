@@ -27,7 +27,13 @@ pub(crate) struct Key {
     number: u64,
 }
 
-impl<T: Copy> Timers<T> {
+/// What a timer hands back.
+pub(crate) trait Target: Copy {
+    /// It will be settled in a moment: what that needs may be asked for.
+    fn foresee(self) {}
+}
+
+impl<T: Target> Timers<T> {
     pub(crate) fn new() -> Self {
         Self {
             earliest: AtomicU64::new(u64::MAX),
@@ -102,11 +108,23 @@ impl<T: Copy> Timers<T> {
     pub(crate) fn take_due(&self, now: u64, most: usize, mut settle: impl FnMut(T)) -> usize {
         let mut inner = self.inner.lock();
         let mut taken = 0;
-        while taken < most
-            && let Some(target) = inner.take_due(now)
-        {
-            settle(target);
-            taken += 1;
+        loop {
+            let mut together = [None; TOGETHER];
+            let wanted = TOGETHER.min(most - taken);
+            let mut came = 0;
+            while came < wanted
+                && let Some(target) = inner.take_due(now)
+            {
+                together[came] = Some(target);
+                came += 1;
+            }
+            let targets = together[..came].iter().copied().flatten();
+            targets.clone().for_each(T::foresee);
+            targets.for_each(&mut settle);
+            taken += came;
+            if came < TOGETHER {
+                break;
+            }
         }
         inner.drop_stale_top();
         self.publish(&inner);
@@ -125,6 +143,9 @@ impl<T: Copy> Timers<T> {
     }
 }
 
+/// So many are taken before the first of them is settled: enough for what
+/// that needs to come side by side.
+const TOGETHER: usize = 32;
 /// Entries whose memory is kept when there are fewer: 128 KiB.
 const KEPT: usize = 8 * 1024;
 /// So many stale entries are not worth a sweep.
@@ -514,11 +535,16 @@ mod heap {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, FEW_STALE, Inner, KEPT, Key, NUMBERS, PAGE, SPARE, Timers};
+    use super::{Entry, FEW_STALE, Inner, KEPT, Key, NUMBERS, PAGE, SPARE, Target, Timers};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
     use std::thread;
+
+    impl Target for () {}
+    impl Target for char {}
+    impl Target for u64 {}
+    impl Target for usize {}
 
     #[derive(Clone, Debug)]
     enum Step {
