@@ -80,7 +80,6 @@ pub(crate) fn find(here: Here) -> Option<Runnable> {
 }
 
 fn find_further(here: Here) -> Option<Runnable> {
-    let own = here.own();
     if let Some(runnable) = local(here) {
         return Some(runnable);
     }
@@ -90,13 +89,7 @@ fn find_further(here: Here) -> Option<Runnable> {
     }
     let scheduler = here.scheduler();
     loop {
-        let sharers = if scheduler.many_are_away() {
-            usize::MAX
-        } else {
-            scheduler.max_procs()
-        };
-        let taken = scheduler.injector.take_share(&own.queue, sharers);
-        match taken.map(|runnable| scheduler.admit(runnable)) {
+        match take_share(here).map(|runnable| scheduler.admit(runnable)) {
             Some(Some(runnable)) => return Some(runnable),
             // Its share of others may be here: they are held too, or begin.
             Some(None) => {
@@ -120,6 +113,17 @@ fn find_further(here: Here) -> Option<Runnable> {
     }
     // Held ones last while others run beside their number.
     search(here).or_else(|| scheduler.take_held())
+}
+
+/// One of those in the injector, and a share of the others into the queue.
+fn take_share(here: Here) -> Option<Runnable> {
+    let scheduler = here.scheduler();
+    let sharers = if scheduler.many_are_away() {
+        usize::MAX
+    } else {
+        scheduler.max_procs()
+    };
+    scheduler.injector.take_share(&here.own().queue, sharers)
 }
 
 /// What is due now and then, whatever else there is.
@@ -166,7 +170,14 @@ fn upkeep(here: Here) -> Option<Runnable> {
             return Some(oldest);
         }
     }
-    if let Some(oldest) = scheduler.injector.take()
+    // Begun ones come in crowds, from the netpoller by way of the monitor. One
+    // by one they would wait for as long as there is anything to do here.
+    let oldest = if scheduler.injector.has_started() {
+        take_share(here)
+    } else {
+        scheduler.injector.take()
+    };
+    if let Some(oldest) = oldest
         && let Some(oldest) = scheduler.admit(oldest)
     {
         return Some(oldest);

@@ -3,7 +3,9 @@
 //! only door to mio.
 //!
 //! Machines that are busy look here about every millisecond, and the monitor
-//! does when none of them comes by.
+//! does when none of them comes by. What it finds goes to the queue that all
+//! share, so it leaves the look to a machine that is to come: there the line
+//! is one, first come, first served.
 //!
 //! mio rounds timeouts up to milliseconds. On Linux the last of a wait is a
 //! `ppoll` on mio's own descriptor, to the nanosecond, and mio is then asked
@@ -39,6 +41,8 @@ pub(crate) struct Netpoll {
     caller: Caller,
     shared: Arc<Shared>,
     looked_at: AtomicU64,
+    /// When a machine looked last, or found others looking.
+    machine_at: AtomicU64,
     /// When descriptors were ready last.
     served_at: AtomicU64,
     /// Somebody has waited here since the last look, to the end.
@@ -98,6 +102,7 @@ impl Netpoll {
                 is_used: AtomicBool::new(false),
             }),
             looked_at: AtomicU64::new(0),
+            machine_at: AtomicU64::new(0),
             served_at: AtomicU64::new(0),
             has_waited: AtomicBool::new(false),
         })
@@ -160,8 +165,25 @@ impl Netpoll {
         self.caller.clone()
     }
 
-    /// Looks for readiness if nobody has for a while; `now` as of the clock.
+    /// A machine looks for readiness if nobody has for a while; `now` as of
+    /// the clock.
     pub(crate) fn look(&self, now: u64) {
+        self.look_in_turn(now);
+        // ORDER: Relaxed: a hint.
+        if self.shared.is_used.load(Relaxed) {
+            self.machine_at.store(now, Relaxed);
+        }
+    }
+
+    /// As `look`, by the monitor, if no machine comes by.
+    pub(crate) fn look_for_machines(&self, now: u64) {
+        // ORDER: Relaxed: a hint.
+        if now.saturating_sub(self.machine_at.load(Relaxed)) >= 2 * LOOK_EVERY {
+            self.look_in_turn(now);
+        }
+    }
+
+    fn look_in_turn(&self, now: u64) {
         // ORDER: Relaxed, all: hints; at worst a look too many.
         if !self.shared.is_used.load(Relaxed)
             || now.saturating_sub(self.looked_at.load(Relaxed)) < LOOK_EVERY
