@@ -6,7 +6,8 @@ mod common;
 use common::{MODES, Mode, child, is_child, limit, runtime, stderr, stdout, with_deadline};
 use raddle::chan::bounded;
 use raddle::net::{TcpListener, TcpStream};
-use std::io::{Read, Write};
+use std::hint::spin_loop;
+use std::io::{ErrorKind, Read, Write};
 use std::net as std_net;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -66,6 +67,66 @@ fn sockets_are_served_while_the_machine_that_polled_is_stuck() {
             }
             blocks.join().unwrap();
         });
+    }
+}
+
+/// Busy machines look for sockets, and the monitor does. Whoever has found one
+/// ready, it is served in its turn, and not after others again and again.
+#[test]
+fn no_socket_is_overtaken_for_long() {
+    const CONNECTIONS: usize = 500;
+    for mode in MODES {
+        for procs in [1, 2] {
+            with_deadline(limit(60), &format!("{mode:?}, P = {procs}"), || {
+                let worst = most_overtaken(&runtime(mode, procs), CONNECTIONS);
+                // All others, those that were ahead of it, and some disorder.
+                assert!(worst <= 5 * CONNECTIONS, "by {worst} answers");
+            });
+        }
+    }
+}
+
+/// How many answers came, at most, from a question to its own.
+fn most_overtaken(runtime: &raddle::runtime::Runtime, connections: usize) -> usize {
+    let mut streams: Vec<_> = (0..connections)
+        .map(|_| {
+            let (mut stream, plain) = pair();
+            drop(runtime.spawn(move || answer(&mut stream)));
+            plain.set_nonblocking(true).unwrap();
+            (plain, 0)
+        })
+        .collect();
+    for (stream, _) in &mut streams {
+        stream.write_all(b"?").unwrap();
+    }
+    let (mut answers, mut worst) = (0, 0);
+    while answers < 40 * connections {
+        for (stream, asked_at) in &mut streams {
+            match stream.read(&mut [0; 1]) {
+                Ok(read) => assert_eq!(read, 1, "an end"),
+                Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
+                Err(error) => panic!("{error}"),
+            }
+            answers += 1;
+            worst = worst.max(answers - *asked_at);
+            *asked_at = answers;
+            stream.write_all(b"?").unwrap();
+        }
+    }
+    worst
+}
+
+/// Each byte, after so much work that there is always somebody in line.
+fn answer(stream: &mut TcpStream) {
+    let mut byte = [0; 1];
+    while stream.read_exact(&mut byte).is_ok() {
+        let begin = Instant::now();
+        while begin.elapsed() < Duration::from_micros(10) {
+            spin_loop();
+        }
+        if stream.write_all(&byte).is_err() {
+            return;
+        }
     }
 }
 
