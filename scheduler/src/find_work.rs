@@ -13,6 +13,7 @@
 use crate::clock;
 use crate::goroutine::Runnable;
 use crate::machine::{self, Here, Machine};
+use crate::netpoll::Ready;
 use crate::pace::{self, Watches};
 use crate::processor::Summons;
 use crate::schedule;
@@ -147,7 +148,7 @@ fn upkeep(here: Here) -> Option<Runnable> {
     own.upkeep_in.set(every);
 
     let woke = run_timers(here, now);
-    scheduler.netpoll().look(now);
+    tell(here, scheduler.netpoll().look(now));
     if scheduler.processors.is_wanted() {
         give_way_in_time(here, now);
     } else {
@@ -197,6 +198,20 @@ fn share_long_line(here: Here) -> Option<Runnable> {
         return None;
     }
     steal_fresh(here, victim)
+}
+
+/// Wakes those who wait for what is `ready`. As a rule their turns are short,
+/// and this machine is through with all of them before another one that is
+/// called has come: so nobody is called but for long turns, or once the line
+/// has stood for a while (`call_for_backlog`).
+pub(crate) fn tell(here: Here, ready: Ready) {
+    let own = here.own();
+    own.is_telling.set(true);
+    ready.tell();
+    own.is_telling.set(false);
+    if here.offered.started() > 0 && !pace::are_known_short(&here, HOMING_WAIT) {
+        here.scheduler().hint_work();
+    }
 }
 
 /// Others wait for a permit: after a slice they get this machine's, whether

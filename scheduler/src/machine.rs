@@ -128,6 +128,8 @@ pub(crate) struct Own {
     pub(crate) wanted_since: Cell<u64>,
     /// What the netpoller gave, until it is told.
     pub(crate) ready: Cell<Option<Ready>>,
+    /// It tells them now: at the end it is asked whether anybody is called.
+    pub(crate) is_telling: Cell<bool>,
     pub(crate) random: Cell<u64>,
     pub(crate) ids: Cell<(u64, u64)>,
 }
@@ -184,6 +186,7 @@ impl Machine {
                 leave_until: Cell::new(0),
                 wanted_since: Cell::new(0),
                 ready: Cell::new(None),
+                is_telling: Cell::new(false),
                 random: Cell::new((number as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
                 ids: Cell::new((0, 0)),
             },

@@ -222,7 +222,7 @@ impl<'a> Watch<'a> {
             }
             self.trace.print_if_due(self.scheduler, now);
             // Also while all are idle: none of them need sleep there.
-            self.scheduler.netpoll().look_for_machines(now);
+            self.scheduler.netpoll().look_for_machines(now).tell();
             deadlock::report_lock_cycles();
             if self.is_idle() {
                 self.sleep_while_idle(now);

@@ -167,41 +167,43 @@ impl Netpoll {
 
     /// A machine looks for readiness if nobody has for a while; `now` as of
     /// the clock.
-    pub(crate) fn look(&self, now: u64) {
-        self.look_in_turn(now);
+    pub(crate) fn look(&self, now: u64) -> Ready {
+        let ready = self.look_in_turn(now);
         // ORDER: Relaxed: a hint.
         if self.shared.is_used.load(Relaxed) {
             self.machine_at.store(now, Relaxed);
         }
+        ready
     }
 
     /// As `look`, by the monitor, if no machine comes by.
-    pub(crate) fn look_for_machines(&self, now: u64) {
+    pub(crate) fn look_for_machines(&self, now: u64) -> Ready {
         // ORDER: Relaxed: a hint.
-        if now.saturating_sub(self.machine_at.load(Relaxed)) >= 2 * LOOK_EVERY {
-            self.look_in_turn(now);
+        if now.saturating_sub(self.machine_at.load(Relaxed)) < 2 * LOOK_EVERY {
+            return Ready::none();
         }
+        self.look_in_turn(now)
     }
 
-    fn look_in_turn(&self, now: u64) {
+    fn look_in_turn(&self, now: u64) -> Ready {
         // ORDER: Relaxed, all: hints; at worst a look too many.
         if !self.shared.is_used.load(Relaxed)
             || now.saturating_sub(self.looked_at.load(Relaxed)) < LOOK_EVERY
             || self.taken.load(Relaxed)
         {
-            return;
+            return Ready::none();
         }
         if self.has_waited.load(Relaxed) {
             // The end of a wait is a look: the first that its machine does
             // then is to come here.
             self.has_waited.store(false, Relaxed);
             self.looked_at.store(now, Relaxed);
-            return;
+            return Ready::none();
         }
         // No role for this: a machine that goes to sleep meanwhile would
         // find it taken, and sleep elsewhere.
         let Ok(mut inner) = self.poll.try_lock() else {
-            return;
+            return Ready::none();
         };
         // ORDER: Relaxed: as above.
         self.looked_at.store(now, Relaxed);
@@ -217,7 +219,7 @@ impl Netpoll {
             // ORDER: Relaxed: a hint.
             self.served_at.store(now, Relaxed);
         }
-        found.ready.tell();
+        found.ready
     }
 
     /// Waits until `deadline` at most (`u64::MAX`: for ever); by the holder

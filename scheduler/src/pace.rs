@@ -49,6 +49,12 @@ pub(crate) fn lasts(machine: &Machine, time: u64) -> bool {
     pace == 0 || pace * machine.offered.started() as u64 >= time
 }
 
+/// Whether the turns of `machine` are known to be shorter than that, in
+/// nanoseconds.
+pub(crate) fn are_known_short(machine: &Machine, time: u64) -> bool {
+    (1..time).contains(&machine.shown_pace())
+}
+
 /// Whether `machine` has begun goroutines that are worth taking, by its own
 /// word.
 pub(crate) fn is_known_worth_it(machine: &Machine) -> bool {

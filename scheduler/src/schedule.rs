@@ -219,7 +219,9 @@ pub(crate) fn ready(runnable: Runnable) {
                 // SAFETY: 1. out of the slot, so ours.
                 here.own().queue.push(unsafe { machine::runnable(earlier) });
             }
-            here.scheduler().hint_work();
+            if !here.own().is_telling.get() {
+                here.scheduler().hint_work();
+            }
         }
         None => inject(here.scheduler(), runnable),
     }
@@ -399,7 +401,7 @@ fn rest(here: Here) {
         if let Some(ready) = own.ready.take() {
             // With a permit, if there was one: so they come to this machine.
             machine::open_stall(here);
-            ready.tell();
+            find_work::tell(here, ready);
         }
     }
     wake_to_work(here);
