@@ -209,6 +209,49 @@ fn a_line_does_not_last() {
     });
 }
 
+/// Two lines that the writer lets in by turns: while one yields, the other is
+/// let in. They do not last either.
+#[test]
+fn two_lines_do_not_last() {
+    on_runtimes(&[1], &[Mode::Migrate], limit(20), |runtime, what| {
+        runtime.run(|| {
+            let lock = Arc::new(RwLock::new(()));
+            let turns = Arc::new(Turns::default());
+            let many = |who, lock: &RwLock<()>, turns: &Turns| {
+                for _ in 0..100 {
+                    let _inside = lock.read();
+                    turns.note(who);
+                }
+            };
+            let first = lock.write();
+            let mut readers: Vec<_> = (0..4)
+                .map(|who| {
+                    let (lock, turns) = (lock.clone(), turns.clone());
+                    waiting("sync.RWMutex.RLock", move || {
+                        let inside = lock.read();
+                        // The others come, and find the writer that waits.
+                        yield_now();
+                        drop(inside);
+                        many(who, &lock, &turns);
+                    })
+                })
+                .collect();
+            readers.extend((4..8).map(|who| {
+                let (lock, turns) = (lock.clone(), turns.clone());
+                raddle::spawn(move || many(who, &lock, &turns))
+            }));
+            drop(first);
+            for _ in 0..100 {
+                let _inside = lock.write();
+                turns.note(8);
+            }
+            readers.into_iter().for_each(|it| it.join().unwrap());
+            let changes = turns.changes();
+            assert!(changes < 200, "{changes} switches for 900, {what}");
+        });
+    });
+}
+
 /// Readers that come without end do not keep a writer out, nor writers a
 /// reader.
 #[test]

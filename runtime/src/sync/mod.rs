@@ -8,6 +8,7 @@ mod held;
 mod once;
 mod raw_mutex;
 mod raw_rwlock;
+mod runs;
 mod semaphore;
 mod spin;
 mod wait_group;

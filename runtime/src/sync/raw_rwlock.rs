@@ -16,6 +16,7 @@
 use super::coming::{Coming, Luck, let_them_run, others};
 use super::held::{self, Ask, Kind, Site, Tag, Want};
 use super::raw_mutex::RawMutex;
+use super::runs;
 use super::spin::{Spin, WAITING};
 use super::wait_queue::{Entry, Until, WaitQueue, Woken, wait};
 #[cfg(not(raddle_model))]
@@ -28,9 +29,10 @@ use std::panic::Location;
 const WRITER: u32 = 1;
 /// The queue of readers is not empty.
 const QUEUED: u32 = 2;
-/// Two microseconds, or a hundred turns of another processor.
-#[cfg(not(raddle_model))]
-const CONTENDED_PAUSES: u32 = 64;
+/// So often a reader lets others run who have yet to. Once is not enough where
+/// readers form two lines: while some yield the writer comes, lets the others
+/// in, and waits for them.
+const YIELDS: u32 = if cfg!(raddle_model) { 1 } else { 4 };
 /// One reader; above it they are counted.
 const READER: u32 = 4;
 
@@ -142,7 +144,7 @@ impl RawRwLock {
             match self.state.compare_exchange(state, next, Acquire, Relaxed) {
                 Ok(_) => return true,
                 Err(other) if !minds.lets_in(other) => return false,
-                Err(_) => leave_alone(),
+                Err(_) => runs::leave_alone(),
             }
             // ORDER: as above.
             state = self.state.load(Relaxed);
@@ -185,6 +187,9 @@ impl RawRwLock {
         if self.try_read(minds) {
             return true;
         }
+        if self.may_run_elsewhere() && runs::was_met_again() && self.try_read(minds) {
+            return true;
+        }
         // Firm waits do not unwind.
         if until != Until::Firmly && self.let_pass(minds) {
             return true;
@@ -192,6 +197,7 @@ impl RawRwLock {
         let mut spin = Spin::new();
         while spin.once_for(|| self.holders_for_readers()) {
             if self.try_read(minds) {
+                runs::got_in();
                 return true;
             }
         }
@@ -329,15 +335,25 @@ impl RawRwLock {
             }
         }
 
+        if self.may_run_elsewhere() && runs::was_met_again() && self.try_enter() {
+            return true;
+        }
         // Before it keeps readers out: see `read_slowly`.
         let _standing = held::wait_for(self.ask(Want::Gate, site), Reason::RwLockWrite, until);
         // ORDER: Acquire pairs with `end_read`.
         if self.state.fetch_or(WRITER, Acquire) < READER {
+            runs::got_in();
             return true;
         }
         let retract = Retract(self);
         let mut spin = Spin::new();
-        while spin.once_for(|| self.count_readers()) && !self.has_no_readers() {}
+        while spin.once_for(|| self.count_readers()) {
+            if self.has_no_readers() {
+                runs::got_in();
+                std::mem::forget(retract);
+                return true;
+            }
+        }
         loop {
             let gate = self.gate.lock();
             if self.has_no_readers() {
@@ -365,16 +381,26 @@ impl RawRwLock {
         }
     }
 
+    /// Whether those who are in, or keep others out, may be running now: they
+    /// are not just those who have been let in and have yet to.
+    fn may_run_elsewhere(&self) -> bool {
+        !self.coming.are_all_of(self.count_readers().max(1), 0)
+    }
+
     /// Lets those run who have been let in and have yet to, if that may help.
     /// Whether the caller is in then.
     fn let_pass(&self, minds: Minds) -> bool {
-        let holders = self.count_readers().max(1);
-        if self.coming.are_all_of(holders, 0) {
+        let mut yields = 0;
+        while yields < YIELDS && !self.may_run_elsewhere() {
             let_them_run();
-            return self.try_read(minds);
+            if self.try_read(minds) {
+                return true;
+            }
+            yields += 1;
         }
         // Others who are in may be running, and leave, or be in for long.
-        self.coming.are_all_of(holders, others()) && self.luck.is_with_us() && {
+        let holders = self.count_readers().max(1);
+        yields == 0 && self.coming.are_all_of(holders, others()) && self.luck.is_with_us() && {
             let_them_run();
             self.luck.was(self.try_read(minds))
         }
@@ -493,17 +519,6 @@ impl RawRwLock {
         // ORDER: Relaxed: shown, not acted on.
         let state = self.state.load(Relaxed);
         state & WRITER != 0 && state < READER
-    }
-}
-
-/// Another processor has the word: it is left to it for a while, or each
-/// operation of both fetches it.
-#[cold]
-#[inline(never)]
-fn leave_alone() {
-    #[cfg(not(raddle_model))]
-    for _ in 0..CONTENDED_PAUSES {
-        std::hint::spin_loop();
     }
 }
 

@@ -55,7 +55,7 @@ pub(crate) const WAITING: u32 = u32::MAX;
 /// Whether so many can run beside the caller: goroutines of its runtime, or
 /// threads.
 #[cfg(not(raddle_model))]
-fn can_run(holders: u32) -> bool {
+pub(crate) fn can_run(holders: u32) -> bool {
     use crate::runtime::num_cpus;
     use raddle_scheduler::with_current_scheduler;
     use std::sync::OnceLock;
