@@ -1,7 +1,7 @@
 //! A channel: the buffer and the queues of those who wait, under one lock.
 
 use crate::buffer::Buffer;
-use crate::lock::{CAN_RECV, CAN_SEND, Key, Word};
+use crate::lock::{CALM, CAN_RECV, CAN_SEND, Key, Word};
 use crate::waiter::{Deal, Node, Queue, Wakes};
 use std::cell::UnsafeCell;
 #[cfg(feature = "futures")]
@@ -14,6 +14,9 @@ pub(crate) enum Side {
     Send,
     Recv,
 }
+
+/// In tests and models what the word says of the state is compared with it.
+const CHECKS: bool = cfg!(any(debug_assertions, raddle_model));
 
 /// Somebody called `close`.
 pub(crate) const BY_CALL: u8 = 1;
@@ -105,7 +108,7 @@ impl<T> Channel<T> {
     pub(crate) fn new(limit: Option<usize>) -> Self {
         let capacity = limit.unwrap_or(usize::MAX);
         Self {
-            word: Word::new(if capacity > 0 { CAN_SEND } else { 0 }),
+            word: Word::new(if capacity > 0 { CAN_SEND | CALM } else { 0 }),
             capacity,
             is_unbounded: limit.is_none(),
             state: UnsafeCell::new(State {
@@ -194,14 +197,17 @@ pub(crate) struct Guard<'a, T> {
 impl<T> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        let mut ready = 0;
+        let mut bits = 0;
         if self.can_recv() {
-            ready |= CAN_RECV;
+            bits |= CAN_RECV;
         }
         if self.can_send() {
-            ready |= CAN_SEND;
+            bits |= CAN_SEND;
         }
-        self.channel.word.unlock(&self.key, ready);
+        if self.channel.capacity > 0 && self.is_calm() {
+            bits |= CALM;
+        }
+        self.channel.word.unlock(&self.key, bits);
     }
 }
 
@@ -221,6 +227,79 @@ impl<'a, T> Guard<'a, T> {
     fn state_mut(&mut self) -> &mut State<T> {
         // SAFETY: the lock is held, and `self` borrowed for as long.
         unsafe { &mut *self.channel.state.get() }
+    }
+
+    /// See [`CALM`].
+    #[inline]
+    fn is_calm(&self) -> bool {
+        let state = self.state();
+        let is_calm = state.closed == 0
+            && state.senders.is_empty()
+            && state.receivers.is_empty()
+            && state.send_watch.is_empty()
+            && state.recv_watch.is_empty()
+            && state.kept_messages + state.kept_room == 0;
+        #[cfg(feature = "futures")]
+        let is_calm = is_calm && state.returned.is_empty();
+        is_calm
+    }
+
+    /// As the drop, after nothing but the buffer of a calm channel changed.
+    #[inline]
+    fn unlock_calm(self) {
+        let len = self.state().buffer.len();
+        let mut bits = CALM;
+        if len > 0 {
+            bits |= CAN_RECV;
+        }
+        if len < self.channel.capacity {
+            bits |= CAN_SEND;
+        }
+        self.channel.word.unlock(&self.key, bits);
+        std::mem::forget(self);
+    }
+
+    /// Sends into a calm channel with room. The guard comes back if it is not
+    /// one, and nothing has happened.
+    ///
+    /// # Safety
+    /// 1. A message lies at `from`; on `Ok` it has been moved away.
+    /// 2. The lock has just been taken.
+    #[inline]
+    pub(crate) unsafe fn put_calmly(mut self, from: NonNull<T>) -> Result<(), Self> {
+        if !self.key.found(CALM | CAN_SEND) {
+            return Err(self);
+        }
+        if CHECKS {
+            assert!(self.is_calm() && self.has_room(), "the word lied");
+        }
+        // SAFETY: 1.
+        let message = unsafe { from.read() };
+        self.state_mut().buffer.push(message);
+        self.unlock_calm();
+        Ok(())
+    }
+
+    /// Receives from a calm channel with a message in it. The guard comes back
+    /// if it is not one, and nothing has happened.
+    ///
+    /// # Safety
+    /// 1. There is room for a message at `to`; on `Ok` one lies there.
+    /// 2. The lock has just been taken.
+    #[inline]
+    pub(crate) unsafe fn take_calmly(mut self, to: NonNull<T>) -> Result<(), Self> {
+        if self.key.found(CALM | CAN_RECV)
+            && let Some(message) = self.state_mut().buffer.pop()
+        {
+            // SAFETY: 1.
+            unsafe { to.write(message) };
+            if CHECKS {
+                assert!(self.is_calm(), "the word lied");
+            }
+            self.unlock_calm();
+            return Ok(());
+        }
+        Err(self)
     }
 
     #[inline]

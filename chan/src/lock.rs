@@ -2,10 +2,10 @@
 //! word.
 //!
 //! ```text
-//!  63                       3          2           1         0
-//! ┌──────────────────────────┬──────────┬───────────┬────────┐
-//! │ times it was unlocked    │ can send │ can recv  │ locked │
-//! └──────────────────────────┴──────────┴───────────┴────────┘
+//!  63                       4        3          2          1         0
+//! ┌──────────────────────────┬────────┬──────────┬──────────┬────────┐
+//! │ times it was unlocked    │ calm   │ can send │ can recv │ locked │
+//! └──────────────────────────┴────────┴──────────┴──────────┴────────┘
 //! ```
 
 use crate::shim::{AtomicU64, Relaxed, Release, SeqCst};
@@ -18,12 +18,16 @@ const LOCKED: u64 = 1;
 pub(crate) const CAN_RECV: u64 = 2;
 /// A send would not wait; see [`CAN_RECV`].
 pub(crate) const CAN_SEND: u64 = 4;
-const READY: u64 = CAN_RECV | CAN_SEND;
-const ONCE: u64 = 8;
+/// Nobody waits or watches, nothing is kept, and nobody has closed it: what
+/// can be done needs no look at anything but the buffer. Only of channels that
+/// have one.
+pub(crate) const CALM: u64 = 8;
+const ONCE: u64 = 16;
+const BITS: u64 = ONCE - 1;
 
 /// Invariants
 /// 1. Who set `LOCKED` alone changes the word, until it clears it.
-/// 2. While the word is not locked its ready bits tell the state of the
+/// 2. While the word is not locked its other bits tell the state of the
 ///    channel: whoever changes that writes them as it unlocks. So one load
 ///    of an unlocked word is a look at the whole channel at one moment.
 /// 3. The count grows with every unlock: two looks that find the same word,
@@ -50,12 +54,18 @@ impl Look {
     }
 }
 
-/// The right to unlock, and to what count.
+/// The right to unlock: the word as it was found.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Key(u64);
 
 impl Key {
+    /// Whether all of these bits were set.
+    #[inline]
+    pub(crate) fn found(&self, bits: u64) -> bool {
+        self.0 & bits == bits
+    }
+
     /// For a lock that somebody else gives back.
     pub(crate) fn none() -> Self {
         Self(0)
@@ -99,14 +109,15 @@ impl Word {
             self.lock_contended();
         }
         // ORDER: Relaxed: ours alone now (invariant 1).
-        Key(self.0.load(Relaxed) & !(LOCKED | READY))
+        Key(self.0.load(Relaxed))
     }
 
-    /// Gives the lock back; `ready` are the ready bits as they are now.
+    /// Gives the lock back; `bits` tell the state as it is now.
     #[inline]
-    pub(crate) fn unlock(&self, key: &Key, ready: u64) {
+    pub(crate) fn unlock(&self, key: &Key, bits: u64) {
+        let count = (key.0 & !BITS).wrapping_add(ONCE);
         // ORDER: Release publishes the state to the next `lock` or `look`.
-        self.0.store(key.0.wrapping_add(ONCE) | ready, Release);
+        self.0.store(count | bits, Release);
         #[cfg(raddle_model)]
         self.1.give();
     }

@@ -25,9 +25,8 @@ pub(crate) enum Progress {
 /// 1. Once it stands in a queue it does not move, and its `Drop` takes it out.
 /// 2. `is_full` says whether `slot` holds a message that is ours to drop. For
 ///    as long as it is in a queue, who claims it decides over the slot.
-pub(crate) struct Waiting<'a, T> {
+pub(crate) struct Waiting<'a, T, const SENDS: bool> {
     channel: &'a Channel<T>,
-    side: Side,
     is_full: Cell<bool>,
     is_queued: Cell<bool>,
     /// A partner drew back: next time to the front of the queue.
@@ -37,12 +36,11 @@ pub(crate) struct Waiting<'a, T> {
     slot: UnsafeCell<MaybeUninit<T>>,
 }
 
-impl<'a, T> Waiting<'a, T> {
+impl<'a, T> Waiting<'a, T, true> {
     #[inline(always)]
     pub(crate) fn to_send(channel: &'a Channel<T>, message: T) -> Self {
         Self {
             channel,
-            side: Side::Send,
             is_full: Cell::new(true),
             is_queued: Cell::new(false),
             is_first: Cell::new(false),
@@ -51,12 +49,13 @@ impl<'a, T> Waiting<'a, T> {
             slot: UnsafeCell::new(MaybeUninit::new(message)),
         }
     }
+}
 
+impl<'a, T> Waiting<'a, T, false> {
     #[inline(always)]
     pub(crate) fn to_recv(channel: &'a Channel<T>) -> Self {
         Self {
             channel,
-            side: Side::Recv,
             is_full: Cell::new(false),
             is_queued: Cell::new(false),
             is_first: Cell::new(false),
@@ -65,6 +64,10 @@ impl<'a, T> Waiting<'a, T> {
             slot: UnsafeCell::new(MaybeUninit::uninit()),
         }
     }
+}
+
+impl<'a, T, const SENDS: bool> Waiting<'a, T, SENDS> {
+    const SIDE: Side = if SENDS { Side::Send } else { Side::Recv };
 
     /// From now on before all others in the queue.
     pub(crate) fn go_first(&self) {
@@ -86,7 +89,7 @@ impl<'a, T> Waiting<'a, T> {
     }
 
     fn step(&self, guard: &mut Guard<'_, T>, wakes: &mut Wakes) -> Step {
-        match self.side {
+        match Self::SIDE {
             // SAFETY: 1. a sender's slot is full until `Done`.
             Side::Send => unsafe { guard.try_put(self.slot(), wakes) },
             // SAFETY: 1. a receiver's slot is empty until `Done`.
@@ -96,14 +99,35 @@ impl<'a, T> Waiting<'a, T> {
 
     #[inline]
     fn moved(&self) -> Progress {
-        self.is_full.set(self.side == Side::Recv);
+        self.is_full.set(!SENDS);
         Progress::Done
+    }
+
+    /// Moves the message, if the channel is calm; else the guard comes back.
+    #[inline(always)]
+    fn move_calmly(&self, guard: Guard<'a, T>) -> Result<(), Guard<'a, T>> {
+        match Self::SIDE {
+            // SAFETY: 1. a sender's slot is full until it is moved. 2. by the
+            // callers.
+            Side::Send => unsafe { guard.put_calmly(self.slot()) },
+            // SAFETY: 1. a receiver's slot is empty. 2. by the callers.
+            Side::Recv => unsafe { guard.take_calmly(self.slot()) },
+        }
     }
 
     /// Tries once; may wait for a selection that has been won but not
     /// completed.
+    #[inline]
     pub(crate) fn try_now(&self) -> Progress {
-        self.advance(|_, _| Progress::Late)
+        match self.move_calmly(self.channel.lock()) {
+            Ok(()) => self.moved(),
+            Err(guard) => self.try_further(guard),
+        }
+    }
+
+    #[inline(never)]
+    fn try_further(&self, guard: Guard<'a, T>) -> Progress {
+        self.advance(guard, |_, _| Progress::Late)
     }
 
     /// Tries, and if it must wait, stands in the queue when this returns.
@@ -112,14 +136,23 @@ impl<'a, T> Waiting<'a, T> {
     /// it is inlined.
     #[inline(never)]
     pub(crate) fn begin(&self) -> Progress {
-        let me = if self.side == Side::Send && self.channel.is_unbounded() {
+        let me = if SENDS && self.channel.is_unbounded() {
             // It never waits, so its caller may hold a lock.
             poll_point();
             None
         } else {
             checkpoint_as()
         };
-        self.advance(|guard, wakes| {
+        match self.move_calmly(self.channel.lock()) {
+            Ok(()) => self.moved(),
+            Err(guard) => self.begin_further(guard, me),
+        }
+    }
+
+    /// Not inlined: it would make everybody save registers who comes by.
+    #[inline(never)]
+    fn begin_further(&self, guard: Guard<'a, T>, me: Option<Parker>) -> Progress {
+        self.advance(guard, |guard, wakes| {
             self.enqueue(guard, wakes, me);
             Progress::Parks
         })
@@ -128,10 +161,13 @@ impl<'a, T> Waiting<'a, T> {
     /// Tries; where it would have to wait, `otherwise` says what to do, under
     /// the lock.
     #[inline(always)]
-    fn advance(&self, otherwise: impl Fn(&mut Guard<'_, T>, &mut Wakes) -> Progress) -> Progress {
+    fn advance(
+        &self,
+        mut guard: Guard<'a, T>,
+        otherwise: impl Fn(&mut Guard<'_, T>, &mut Wakes) -> Progress,
+    ) -> Progress {
         loop {
             let mut wakes = Wakes::none();
-            let mut guard = self.channel.lock();
             match self.step(&mut guard, &mut wakes) {
                 Step::Done => {
                     drop(guard);
@@ -149,6 +185,7 @@ impl<'a, T> Waiting<'a, T> {
                     if let Some(progress) = self.pair(guard, partner, wakes) {
                         return progress;
                     }
+                    guard = self.channel.lock();
                 }
             }
         }
@@ -176,7 +213,7 @@ impl<'a, T> Waiting<'a, T> {
     fn enqueue(&self, guard: &mut Guard<'_, T>, wakes: &mut Wakes, me: Option<Parker>) {
         let node = self.prepare(me);
         self.is_queued.set(true);
-        let queue = guard.queue(self.side);
+        let queue = guard.queue(Self::SIDE);
         if self.is_first.get() {
             // SAFETY: 1. invariant 1.
             unsafe { queue.push_front(node) };
@@ -200,7 +237,7 @@ impl<'a, T> Waiting<'a, T> {
     }
 
     fn reason(&self) -> Reason {
-        match self.side {
+        match Self::SIDE {
             Side::Send => Reason::ChanSend,
             Side::Recv => Reason::ChanReceive,
         }
@@ -294,14 +331,14 @@ impl<'a, T> Waiting<'a, T> {
         let node = self.node();
         let mut guard = self.channel.lock();
         if node.is_in() {
-            guard.queue(self.side).remove(node);
+            guard.queue(Self::SIDE).remove(node);
         }
         drop(guard);
         self.is_queued.set(false);
     }
 }
 
-impl<T> Drop for Waiting<'_, T> {
+impl<T, const SENDS: bool> Drop for Waiting<'_, T, SENDS> {
     #[inline(always)]
     fn drop(&mut self) {
         if self.is_queued.get() {
