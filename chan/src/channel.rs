@@ -1,7 +1,7 @@
 //! A channel: the buffer and the queues of those who wait, under one lock.
 
 use crate::buffer::Buffer;
-use crate::lock::{CALM, CAN_RECV, CAN_SEND, Key, Word};
+use crate::lock::{CALM, CAN_RECV, CAN_SEND, Key, WAITED, Word};
 use crate::waiter::{Deal, Node, Queue, Wakes};
 use std::cell::UnsafeCell;
 #[cfg(feature = "futures")]
@@ -39,12 +39,14 @@ pub(crate) const NO_RECEIVERS: u8 = 4;
 /// 5. *Returned*: a message that was handed to a future, which was dropped, is
 ///    put back before all others, beyond the capacity too. `returned` has the
 ///    stamps of such messages, which are the first of the buffer, in order.
+// In this order what a rendezvous needs lies side by side.
+#[repr(C)]
 pub(crate) struct Channel<T> {
     word: Word,
     /// As the program asked; without a limit the greatest number.
     capacity: usize,
-    is_unbounded: bool,
     state: UnsafeCell<State<T>>,
+    is_unbounded: bool,
 }
 
 // SAFETY: the state is used under the lock; messages move between threads.
@@ -52,10 +54,11 @@ unsafe impl<T: Send> Send for Channel<T> {}
 // SAFETY: as above; no two threads reach one message by reference.
 unsafe impl<T: Send> Sync for Channel<T> {}
 
+#[repr(C)]
 struct State<T> {
-    buffer: Buffer<T>,
     senders: Queue,
     receivers: Queue,
+    buffer: Buffer<T>,
     /// Who asks when a send would not wait, and when a receive would not.
     send_watch: Queue,
     recv_watch: Queue,
@@ -108,7 +111,7 @@ impl<T> Channel<T> {
     pub(crate) fn new(limit: Option<usize>) -> Self {
         let capacity = limit.unwrap_or(usize::MAX);
         Self {
-            word: Word::new(if capacity > 0 { CAN_SEND | CALM } else { 0 }),
+            word: Word::new(if capacity > 0 { CALM | CAN_SEND } else { CALM }),
             capacity,
             is_unbounded: limit.is_none(),
             state: UnsafeCell::new(State {
@@ -204,8 +207,11 @@ impl<T> Drop for Guard<'_, T> {
         if self.can_send() {
             bits |= CAN_SEND;
         }
-        if self.channel.capacity > 0 && self.is_calm() {
+        if self.is_calm() {
             bits |= CALM;
+        }
+        if self.is_waited() {
+            bits |= WAITED;
         }
         self.channel.word.unlock(&self.key, bits);
     }
@@ -234,8 +240,6 @@ impl<'a, T> Guard<'a, T> {
     fn is_calm(&self) -> bool {
         let state = self.state();
         let is_calm = state.closed == 0
-            && state.senders.is_empty()
-            && state.receivers.is_empty()
             && state.send_watch.is_empty()
             && state.recv_watch.is_empty()
             && state.kept_messages + state.kept_room == 0;
@@ -244,7 +248,15 @@ impl<'a, T> Guard<'a, T> {
         is_calm
     }
 
-    /// As the drop, after nothing but the buffer of a calm channel changed.
+    /// See [`WAITED`].
+    #[inline]
+    fn is_waited(&self) -> bool {
+        let state = self.state();
+        !state.senders.is_empty() || !state.receivers.is_empty()
+    }
+
+    /// As the drop, after nothing but the buffer changed of a calm channel
+    /// where nobody waits.
     #[inline]
     fn unlock_calm(self) {
         let len = self.state().buffer.len();
@@ -259,19 +271,49 @@ impl<'a, T> Guard<'a, T> {
         std::mem::forget(self);
     }
 
-    /// Sends into a calm channel with room. The guard comes back if it is not
-    /// one, and nothing has happened.
+    /// As the drop, after nothing but its queues changed of a calm rendezvous.
+    #[inline]
+    pub(crate) fn unlock_rendezvous(self) {
+        let state = self.state();
+        let mut bits = CALM;
+        if !state.senders.is_empty() {
+            bits |= CAN_RECV | WAITED;
+        }
+        if !state.receivers.is_empty() {
+            bits |= CAN_SEND | WAITED;
+        }
+        self.channel.word.unlock(&self.key, bits);
+        std::mem::forget(self);
+    }
+
+    /// Whether nothing needs a look but who waits. For a lock that has just
+    /// been taken.
+    #[inline]
+    pub(crate) fn is_calm_rendezvous(&self) -> bool {
+        let is_it = self.key.found(CALM, CALM) && self.channel.capacity == 0;
+        if CHECKS && is_it {
+            assert!(
+                self.is_calm() && self.state().buffer.len() == 0,
+                "the word lied"
+            );
+        }
+        is_it
+    }
+
+    /// Sends into a calm channel with room, where nobody waits. The guard
+    /// comes back if it is not one, and nothing has happened.
     ///
     /// # Safety
     /// 1. A message lies at `from`; on `Ok` it has been moved away.
     /// 2. The lock has just been taken.
     #[inline]
     pub(crate) unsafe fn put_calmly(mut self, from: NonNull<T>) -> Result<(), Self> {
-        if !self.key.found(CALM | CAN_SEND) {
+        if !self.key.found(CALM | WAITED | CAN_SEND, CALM | CAN_SEND) {
             return Err(self);
         }
         if CHECKS {
-            assert!(self.is_calm() && self.has_room(), "the word lied");
+            let is_so = self.is_calm() && !self.is_waited() && self.has_room();
+            assert!(is_so, "the word lied");
         }
         // SAFETY: 1.
         let message = unsafe { from.read() };
@@ -280,21 +322,21 @@ impl<'a, T> Guard<'a, T> {
         Ok(())
     }
 
-    /// Receives from a calm channel with a message in it. The guard comes back
-    /// if it is not one, and nothing has happened.
+    /// Receives from a calm channel with a message in it, where nobody waits.
+    /// The guard comes back if it is not one, and nothing has happened.
     ///
     /// # Safety
     /// 1. There is room for a message at `to`; on `Ok` one lies there.
     /// 2. The lock has just been taken.
     #[inline]
     pub(crate) unsafe fn take_calmly(mut self, to: NonNull<T>) -> Result<(), Self> {
-        if self.key.found(CALM | CAN_RECV)
+        if self.key.found(CALM | WAITED | CAN_RECV, CALM | CAN_RECV)
             && let Some(message) = self.state_mut().buffer.pop()
         {
             // SAFETY: 1.
             unsafe { to.write(message) };
             if CHECKS {
-                assert!(self.is_calm(), "the word lied");
+                assert!(self.is_calm() && !self.is_waited(), "the word lied");
             }
             self.unlock_calm();
             return Ok(());
@@ -453,7 +495,7 @@ impl<'a, T> Guard<'a, T> {
     /// next: in what order messages were handed to its like. One that had
     /// come back, which is the first then, keeps its place in that order.
     #[inline]
-    fn stamp(&mut self, receiver: &Node) {
+    pub(crate) fn stamp(&mut self, receiver: &Node) {
         #[cfg(feature = "futures")]
         if receiver.is_polled() {
             let returned = self.state().returned.front().copied();

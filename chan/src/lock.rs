@@ -2,10 +2,10 @@
 //! word.
 //!
 //! ```text
-//!  63                       4        3          2          1         0
-//! ┌──────────────────────────┬────────┬──────────┬──────────┬────────┐
-//! │ times it was unlocked    │ calm   │ can send │ can recv │ locked │
-//! └──────────────────────────┴────────┴──────────┴──────────┴────────┘
+//!  63                   5       4        3         2          1         0
+//! ┌──────────────────────┬────────┬────────┬──────────┬──────────┬────────┐
+//! │ times it was unlocked│ waited │ calm   │ can send │ can recv │ locked │
+//! └──────────────────────┴────────┴────────┴──────────┴──────────┴────────┘
 //! ```
 
 use crate::shim::{AtomicU64, Relaxed, Release, SeqCst};
@@ -18,11 +18,12 @@ const LOCKED: u64 = 1;
 pub(crate) const CAN_RECV: u64 = 2;
 /// A send would not wait; see [`CAN_RECV`].
 pub(crate) const CAN_SEND: u64 = 4;
-/// Nobody waits or watches, nothing is kept, and nobody has closed it: what
-/// can be done needs no look at anything but the buffer. Only of channels that
-/// have one.
+/// Nobody watches, nothing is kept or has come back, and nobody has closed it:
+/// what can be done needs no look at anything but the buffer and who waits.
 pub(crate) const CALM: u64 = 8;
-const ONCE: u64 = 16;
+/// Somebody stands in a queue to send or to receive.
+pub(crate) const WAITED: u64 = 16;
+const ONCE: u64 = 32;
 const BITS: u64 = ONCE - 1;
 
 /// Invariants
@@ -60,10 +61,10 @@ impl Look {
 pub(crate) struct Key(u64);
 
 impl Key {
-    /// Whether all of these bits were set.
+    /// Whether of these bits exactly those were set.
     #[inline]
-    pub(crate) fn found(&self, bits: u64) -> bool {
-        self.0 & bits == bits
+    pub(crate) fn found(&self, of: u64, set: u64) -> bool {
+        self.0 & of == set
     }
 
     /// For a lock that somebody else gives back.

@@ -46,6 +46,20 @@ pub(crate) fn recv(channel: &Channel<u32>) -> Option<u32> {
     (waiting.run() == Progress::Done).then(|| waiting.into_message())
 }
 
+/// Is to end before it parks, as shutdown ends a wait: at any moment, since the
+/// checker tries them all. None if it was not served before.
+fn recv_unless_doomed(channel: &Channel<u32>) -> Option<u32> {
+    let waiting = Waiting::to_recv(channel);
+    let mut progress = waiting.begin();
+    if progress == Progress::Parks {
+        if waiting.leave() {
+            return None;
+        }
+        progress = waiting.park();
+    }
+    (progress == Progress::Done).then(|| waiting.into_message())
+}
+
 pub(crate) fn recv_in_time(channel: &Channel<u32>) -> Option<u32> {
     let waiting = Waiting::to_recv(channel);
     (waiting.run_until(some_time()) == Progress::Done).then(|| waiting.into_message())
@@ -122,6 +136,24 @@ fn nobody_sleeps_beside_a_message() {
         got.sort_unstable();
         assert_eq!(got, [1, 2]);
     });
+}
+
+/// A receiver that shutdown ends, beside another and a sender in a hurry: the
+/// message goes to one of them, or stays with the sender.
+#[test]
+fn a_doomed_wait_is_served_or_gone() {
+    for capacity in [0, 1] {
+        model(move || {
+            let channel = Arc::new(Channel::new(Some(capacity)));
+            let doomed = beside(&channel, recv_unless_doomed);
+            let sender = beside(&channel, |channel| send_in_time(channel, 7));
+            let received = recv_in_time(&channel);
+            let (doomed, sent) = (doomed.join().unwrap(), sender.join().unwrap());
+            let left = try_recv(&channel);
+            let count = [received, doomed, left].into_iter().flatten().count();
+            assert_eq!(count, usize::from(sent.is_ok()));
+        });
+    }
 }
 
 /// A close, a sender and a receiver: the message is on one side afterwards,

@@ -53,13 +53,16 @@ pub(crate) enum Until {
     Then(u64),
 }
 
-/// Room for a node that may never be needed.
-pub(crate) struct NodeSlot(UnsafeCell<MaybeUninit<Node>>);
+/// Room for a node that may never be needed, and for the message it may get.
+pub(crate) struct NodeSlot(UnsafeCell<MaybeUninit<Node>>, UnsafeCell<Room>);
 
 impl NodeSlot {
     #[inline]
     pub(crate) const fn new() -> Self {
-        Self(UnsafeCell::new(MaybeUninit::uninit()))
+        Self(
+            UnsafeCell::new(MaybeUninit::uninit()),
+            UnsafeCell::new(Room::new()),
+        )
     }
 }
 
@@ -310,13 +313,19 @@ impl<'s, 'a> Selection<'s, 'a> {
         unsafe { node.write(Node::new()) };
         // SAFETY: written just now.
         let node = unsafe { &*node };
-        let takes = self.goal == Goal::Take;
+        let takes = self.goal == Goal::Take && self.cases[index].side == Side::Recv;
         node.prepare_case(
             self.wait.get().cast(),
             u32::try_from(index).unwrap_or(0),
-            takes,
+            takes.then_some(self.nodes[index].1.get()),
         );
         node
+    }
+
+    /// What lies in the room of case `index`, which was chosen.
+    fn room(&self, index: usize) -> Room {
+        // SAFETY: read by the owner, after the wait.
+        unsafe { *self.nodes[index].1.get() }
     }
 
     /// Stands in all queues, unless a case comes true meanwhile. None: begin
@@ -419,7 +428,7 @@ impl<'s, 'a> Selection<'s, 'a> {
     pub(crate) fn resume(&self, outcome: u32) -> Progress<'a> {
         let index = outcome.wrapping_sub(WOKEN) as usize;
         if outcome >= WOKEN && index < self.cases.len() {
-            let (deal, room) = (self.node(index).deal.get(), self.node(index).room());
+            let (deal, room) = (self.node(index).deal.get(), self.room(index));
             self.withdraw(index);
             if deal == Deal::Retry {
                 // A dial was set: to what, `begin` looks at.

@@ -13,6 +13,7 @@ pub(crate) const RECEIVERS: bool = true;
 ///    stays there, as only a handle makes another.
 /// 2. Whose count comes to 0 disconnects its side, then swaps `is_half_gone`:
 ///    the second to do so frees all of it.
+#[repr(C)]
 struct Counted<T> {
     channel: Channel<T>,
     senders: AtomicUsize,

@@ -4,7 +4,7 @@
 #[cfg(not(raddle_model))]
 mod origin {
     pub(crate) use raddle_scheduler::{
-        Mutex, MutexGuard, Parker, Reason, WOKEN, Wait, checkpoint, checkpoint_as, clock,
+        Bare, Mutex, MutexGuard, Parker, Reason, WOKEN, Wait, checkpoint, checkpoint_as, clock,
         poll_point, random,
     };
     pub(crate) use std::hint::spin_loop;
@@ -19,7 +19,7 @@ mod origin {
 #[cfg(raddle_model)]
 mod origin {
     pub(crate) use raddle_scheduler::model::{
-        AtomicBool, AtomicU64, AtomicUsize, Mutex, MutexGuard, Parker, Reason, WOKEN, Wait,
+        AtomicBool, AtomicU64, AtomicUsize, Bare, Mutex, MutexGuard, Parker, Reason, WOKEN, Wait,
         checkpoint, checkpoint_as, clock,
     };
     use std::cell::Cell;

@@ -2,8 +2,8 @@
 
 #[cfg(feature = "futures")]
 use crate::polled;
-use crate::shim::{WOKEN, Wait};
-use std::cell::{Cell, UnsafeCell};
+use crate::shim::{Bare, WOKEN, Wait};
+use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomPinned;
 use std::mem::MaybeUninit;
@@ -91,6 +91,8 @@ impl fmt::Debug for Room {
 
 /// Beside the address of a `Polled`, which stands where a `Wait`'s would.
 pub(crate) const POLLED: usize = 1;
+/// Beside that of a `Bare` wait: see [`POLLED`].
+const BARE: usize = 2;
 
 /// A waiter at one side of one channel, on the stack of who waits; or, polled,
 /// on the heap (`polled.rs`).
@@ -98,16 +100,16 @@ pub(crate) const POLLED: usize = 1;
 /// Invariants
 /// 1. While it is in a queue its owner does not leave: the owner takes it out
 ///    under the lock first. Who takes it out and settles its wait may use it
-///    up to the unpark it owes. One that is polled has no wait: being in is
-///    not to be settled.
+///    up to the unpark it owes. One that is polled, or of a bare wait, is
+///    settled by being taken out: being in is not to be settled.
 /// 2. `previous`, `next` and `is_in` are used under the lock of the channel;
 ///    `next` of a node taken out and settled by who did that.
 /// 3. `deal` is written by who settled the wait, before the unpark, and read
 ///    by the owner after it.
-/// 4. `room`, of a selection that takes, is filled as a plain receiver's slot
-///    is, and `deal` says so.
-/// 5. `slot`, of a plain waiter, is the place of its message: full in a
+/// 4. `slot`, of a plain waiter, is the place of its message: full in a
 ///    sender's node, empty in a receiver's, until who settled it moves it.
+/// 5. Of a receive of a selection that takes it is its `Room`, which is filled
+///    as a plain receiver's slot is, and `deal` says so.
 #[derive(Debug)]
 pub(crate) struct Node {
     wait: Cell<*const Wait>,
@@ -117,14 +119,17 @@ pub(crate) struct Node {
     next: Cell<*const Node>,
     case: Cell<u32>,
     is_in: Cell<bool>,
-    /// A receive of a selection that takes: its room may be filled.
+    /// Its slot is the room of a selection.
     takes: Cell<bool>,
-    room: UnsafeCell<Room>,
+    /// Read by every use of others', written by the end.
+    #[cfg(raddle_model)]
+    life: raddle_scheduler::model::loom::cell::UnsafeCell<()>,
     _pinned: PhantomPinned,
 }
 
 impl Node {
-    pub(crate) const fn new() -> Self {
+    #[inline]
+    pub(crate) fn new() -> Self {
         Self {
             wait: Cell::new(ptr::null()),
             slot: Cell::new(ptr::null_mut()),
@@ -134,7 +139,8 @@ impl Node {
             case: Cell::new(0),
             is_in: Cell::new(false),
             takes: Cell::new(false),
-            room: UnsafeCell::new(Room::new()),
+            #[cfg(raddle_model)]
+            life: raddle_scheduler::model::loom::cell::UnsafeCell::new(()),
             _pinned: PhantomPinned,
         }
     }
@@ -147,11 +153,26 @@ impl Node {
         self.deal.set(Deal::Open);
     }
 
-    /// For case number `case` of a selection.
-    pub(crate) fn prepare_case(&self, wait: *const Wait, case: u32, takes: bool) {
+    /// As `prepare`, for a bare wait.
+    #[inline]
+    pub(crate) fn prepare_bare(&self, bare: Bare, slot: *mut ()) {
+        let tagged = bare.to_address().wrapping_byte_add(BARE);
+        self.prepare(tagged.cast(), slot);
+    }
+
+    /// Its wait, if that is a bare one.
+    #[inline]
+    pub(crate) fn bare(&self) -> Option<Bare> {
+        bare(self.wait.get())
+    }
+
+    /// For case number `case` of a selection; with a room if it takes.
+    pub(crate) fn prepare_case(&self, wait: *const Wait, case: u32, room: Option<*mut Room>) {
         self.wait.set(wait);
         self.case.set(case);
-        self.takes.set(takes);
+        self.takes.set(room.is_some());
+        self.slot
+            .set(room.map_or(ptr::null_mut(), <*mut Room>::cast));
         self.deal.set(Deal::Open);
     }
 
@@ -164,6 +185,9 @@ impl Node {
     /// The place of a plain waiter's message; none in a selection.
     #[inline]
     pub(crate) fn slot<T>(&self) -> Option<NonNull<T>> {
+        if self.takes.get() {
+            return None;
+        }
         NonNull::new(self.slot.get().cast())
     }
 
@@ -171,7 +195,7 @@ impl Node {
     /// so a selection that completes its receive later.
     #[inline]
     pub(crate) fn takes_now(&self) -> bool {
-        !self.slot.get().is_null() || self.takes.get()
+        !self.slot.get().is_null()
     }
 
     /// Gives a receiver its message; the deal to tell it.
@@ -181,24 +205,16 @@ impl Node {
     ///    anything yet, of which `takes_now` holds.
     #[inline]
     pub(crate) unsafe fn give<T>(&self, message: T) -> Deal {
-        match self.slot::<T>() {
-            Some(slot) => {
-                // SAFETY: 1. its slot is empty and waits.
-                unsafe { slot.write(message) };
-                Deal::Done
-            }
-            None => {
-                // SAFETY: 1. 1. and its room is empty and waits.
-                unsafe { Room::put(self.room.get(), message) };
-                Deal::Message
-            }
+        self.is_used();
+        let slot = self.slot.get();
+        if self.takes.get() {
+            // SAFETY: 1. 1. and its room is empty and waits.
+            unsafe { Room::put(slot.cast(), message) };
+            return Deal::Message;
         }
-    }
-
-    /// What lies in its room.
-    pub(crate) fn room(&self) -> Room {
-        // SAFETY: read by the owner, after the wait.
-        unsafe { *self.room.get() }
+        // SAFETY: 1. its slot is empty and waits.
+        unsafe { slot.cast::<T>().write(message) };
+        Deal::Done
     }
 
     pub(crate) fn is_in(&self) -> bool {
@@ -211,9 +227,10 @@ impl Node {
     /// 1. Under the lock in which it was in the queue.
     #[inline]
     unsafe fn settle(&self) -> bool {
+        self.is_used();
         let wait = self.wait.get();
         // SAFETY: 1. its owner is still there, and its wait with it.
-        is_polled(wait) || unsafe { &*wait }.settle(self.outcome())
+        is_settled_by_leaving(wait) || unsafe { &*wait }.settle(self.outcome())
     }
 
     /// Whether its wait has not ended and is not `own`.
@@ -223,7 +240,7 @@ impl Node {
     unsafe fn is_free(&self, own: *const Wait) -> bool {
         let wait = self.wait.get();
         // SAFETY: 1. its owner is still there, and its wait with it.
-        is_polled(wait) || !ptr::eq(wait, own) && !unsafe { &*wait }.is_settled()
+        is_settled_by_leaving(wait) || !ptr::eq(wait, own) && !unsafe { &*wait }.is_settled()
     }
 
     /// Pays what a won settlement owes; the node may be gone afterwards.
@@ -235,6 +252,13 @@ impl Node {
         // SAFETY: 1. settled and not unparked yet, up to the next line. No
         // reference to it is held longer.
         let wait = unsafe { (*this.as_ptr()).wait.get() };
+        #[cfg(raddle_model)]
+        // SAFETY: 1. as above.
+        unsafe { this.as_ref() }.is_used();
+        if let Some(bare) = bare(wait) {
+            // SAFETY: 1. to claim it was to take it out.
+            return unsafe { bare.unpark() };
+        }
         #[cfg(feature = "futures")]
         if is_polled(wait) {
             // SAFETY: 1. the claim's count goes with it.
@@ -255,6 +279,20 @@ impl Node {
         self.case.get()
     }
 
+    /// Somebody else uses it: a model fails if its owner may have left.
+    #[inline]
+    fn is_used(&self) {
+        #[cfg(raddle_model)]
+        self.life.with(|_| ());
+    }
+
+    /// Nobody uses it any more but its owner.
+    #[inline]
+    pub(crate) fn ends(&self) {
+        #[cfg(raddle_model)]
+        self.life.with_mut(|_| ());
+    }
+
     /// What its wait ends with when this node's case comes true.
     fn outcome(&self) -> u32 {
         WOKEN + self.case.get()
@@ -264,6 +302,21 @@ impl Node {
 #[inline]
 fn is_polled(wait: *const Wait) -> bool {
     cfg!(feature = "futures") && wait.addr() & POLLED != 0
+}
+
+#[inline]
+fn bare(wait: *const Wait) -> Option<Bare> {
+    if wait.addr() & BARE == 0 {
+        return None;
+    }
+    let address = wait.wrapping_byte_sub(BARE).cast_mut().cast();
+    // SAFETY: 1. `prepare_bare` put it there.
+    Some(unsafe { Bare::from_address(address) })
+}
+
+#[inline]
+fn is_settled_by_leaving(wait: *const Wait) -> bool {
+    wait.addr() & (POLLED | BARE) != 0
 }
 
 /// Nodes in order of their coming; used under the channel's lock alone.
@@ -337,6 +390,19 @@ impl Queue {
         }
     }
 
+    /// As `remove`, of the first.
+    #[inline]
+    fn remove_first(&mut self, node: &Node) {
+        node.is_in.set(false);
+        let next = node.next.get();
+        self.first = next;
+        // SAFETY: invariant 1 of `Node`.
+        match unsafe { next.as_ref() } {
+            Some(next) => next.previous.set(ptr::null()),
+            None => self.last = ptr::null(),
+        }
+    }
+
     /// Takes the first out whose wait has not ended otherwise, and settles
     /// it: the caller owes it a deal and the unpark.
     #[inline]
@@ -344,7 +410,7 @@ impl Queue {
         loop {
             // SAFETY: invariant 1 of `Node`.
             let node = unsafe { self.first.as_ref() }?;
-            self.remove(node);
+            self.remove_first(node);
             // SAFETY: 1. it was in the queue, and the lock is held.
             if unsafe { node.settle() } {
                 return Some(NonNull::from(node));

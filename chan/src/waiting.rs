@@ -1,7 +1,7 @@
 //! One plain send or receive: tried, waited for, taken back.
 
 use crate::channel::{Channel, Guard, Side, Step};
-use crate::shim::{Parker, Reason, WOKEN, Wait, checkpoint_as, poll_point};
+use crate::shim::{Bare, Parker, Reason, WOKEN, Wait, checkpoint_as, poll_point};
 use crate::waiter::{Deal, Node, Wakes};
 use std::cell::{Cell, UnsafeCell};
 use std::mem::{ManuallyDrop, MaybeUninit};
@@ -12,7 +12,7 @@ use std::ptr::NonNull;
 pub(crate) enum Progress {
     Done,
     Closed,
-    /// It stands in the queue: park, then `resume`.
+    /// It stands in the queue: park.
     Parks,
     /// It was not to wait, or not longer.
     Late,
@@ -23,7 +23,9 @@ pub(crate) enum Progress {
 ///
 /// Invariants
 /// 1. Once it stands in a queue it does not move, and its `Drop` takes it out.
-/// 2. `is_full` says whether `slot` holds a message that is ours to drop. For
+/// 2. Its wait is a bare one if a goroutine waits and no timer may end it: then
+///    `wait` is not written.
+/// 3. `is_full` says whether `slot` holds a message that is ours to drop. For
 ///    as long as it is in a queue, who claims it decides over the slot.
 pub(crate) struct Waiting<'a, T, const SENDS: bool> {
     channel: &'a Channel<T>,
@@ -132,20 +134,35 @@ impl<'a, T, const SENDS: bool> Waiting<'a, T, SENDS> {
 
     /// Tries, and if it must wait, stands in the queue when this returns.
     ///
-    /// Not inlined, as `resume`: so the code around the park is short where
-    /// it is inlined.
+    /// Not inlined: so the code around the park is short where it is inlined.
     #[inline(never)]
     pub(crate) fn begin(&self) -> Progress {
-        let me = if SENDS && self.channel.is_unbounded() {
+        let me = self.arrive();
+        match self.move_calmly(self.channel.lock()) {
+            Ok(()) => self.moved(),
+            Err(guard) if guard.is_calm_rendezvous() => self.meet(guard, me),
+            Err(guard) => self.begin_further(guard, me),
+        }
+    }
+
+    /// As `begin`, for a wait that is not bare: a timer may end it.
+    fn begin_timed(&self) -> Progress {
+        let _me = self.arrive();
+        match self.move_calmly(self.channel.lock()) {
+            Ok(()) => self.moved(),
+            Err(guard) => self.begin_further(guard, None),
+        }
+    }
+
+    /// Before all else: who calls, if it is a goroutine that may wait.
+    #[inline(always)]
+    fn arrive(&self) -> Option<Parker> {
+        if SENDS && self.channel.is_unbounded() {
             // It never waits, so its caller may hold a lock.
             poll_point();
             None
         } else {
             checkpoint_as()
-        };
-        match self.move_calmly(self.channel.lock()) {
-            Ok(()) => self.moved(),
-            Err(guard) => self.begin_further(guard, me),
         }
     }
 
@@ -156,6 +173,55 @@ impl<'a, T, const SENDS: bool> Waiting<'a, T, SENDS> {
             self.enqueue(guard, wakes, me);
             Progress::Parks
         })
+    }
+
+    /// As `begin_further`, of a calm rendezvous.
+    #[inline(never)]
+    fn meet(&self, mut guard: Guard<'a, T>, me: Option<Parker>) -> Progress {
+        let Some(partner) = guard.partners(Self::SIDE).claim() else {
+            self.stand_in_line(&mut guard, me);
+            guard.unlock_rendezvous();
+            return Progress::Parks;
+        };
+        // SAFETY: claimed and not unparked yet.
+        let node = unsafe { partner.as_ref() };
+        let deal = if SENDS {
+            if !node.takes_now() {
+                return self.meet_selection(guard, partner, me);
+            }
+            guard.stamp(node);
+            // SAFETY: a sender's slot is full, and `moved` says that it is not
+            // any more.
+            let message = unsafe { self.slot().read() };
+            // SAFETY: 1. claimed just now, at a channel of T, and it takes.
+            unsafe { node.give(message) }
+        } else {
+            let Some(from) = node.slot::<T>() else {
+                return self.meet_selection(guard, partner, me);
+            };
+            // SAFETY: the sender's slot is full and waits.
+            let message = unsafe { from.read() };
+            // SAFETY: a receiver's slot is empty.
+            unsafe { self.slot().write(message) };
+            Deal::Done
+        };
+        node.deal.set(deal);
+        guard.unlock_rendezvous();
+        // SAFETY: 1. claimed above, and unparked here alone.
+        unsafe { Node::unpark(partner) };
+        self.moved()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn meet_selection(
+        &self,
+        guard: Guard<'a, T>,
+        partner: NonNull<Node>,
+        me: Option<Parker>,
+    ) -> Progress {
+        self.pair(guard, partner, Wakes::none())
+            .unwrap_or_else(|| self.begin_further(self.channel.lock(), me))
     }
 
     /// Tries; where it would have to wait, `otherwise` says what to do, under
@@ -191,26 +257,40 @@ impl<'a, T, const SENDS: bool> Waiting<'a, T, SENDS> {
         }
     }
 
-    /// The node and the wait, made now. Both are reached by raw pointers into
-    /// their cells, from here and from the queues alike.
+    /// The node and the wait, made now: a bare one of `me`. Both are reached by
+    /// raw pointers into their cells, from here and from the queues alike.
     #[inline]
     fn prepare(&self, me: Option<Parker>) -> &Node {
-        // SAFETY: 1. none, or as `checkpoint_as` said in this very call.
-        let new = unsafe { Wait::of(me) };
-        let wait = self.wait.get().cast::<Wait>();
-        // SAFETY: not in use: it stands in no queue.
-        unsafe { wait.write(new) };
         let node = self.node.get().cast::<Node>();
-        // SAFETY: as above.
+        // SAFETY: not in use: it stands in no queue.
         unsafe { node.write(Node::new()) };
         // SAFETY: written just now.
         let node = unsafe { &*node };
-        node.prepare(wait, self.slot().as_ptr().cast());
+        let slot = self.slot().as_ptr().cast();
+        match me.and_then(Bare::of) {
+            Some(bare) => node.prepare_bare(bare, slot),
+            None => node.prepare(self.prepare_wait(), slot),
+        }
         node
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn prepare_wait(&self) -> *const Wait {
+        let wait = self.wait.get().cast::<Wait>();
+        // SAFETY: not in use: it stands in no queue.
+        unsafe { wait.write(Wait::new()) };
+        wait
     }
 
     #[inline]
     fn enqueue(&self, guard: &mut Guard<'_, T>, wakes: &mut Wakes, me: Option<Parker>) {
+        self.stand_in_line(guard, me);
+        guard.tell_watchers(wakes);
+    }
+
+    #[inline]
+    fn stand_in_line(&self, guard: &mut Guard<'_, T>, me: Option<Parker>) {
         let node = self.prepare(me);
         self.is_queued.set(true);
         let queue = guard.queue(Self::SIDE);
@@ -221,7 +301,6 @@ impl<'a, T, const SENDS: bool> Waiting<'a, T, SENDS> {
             // SAFETY: 1. invariant 1.
             unsafe { queue.push(node) };
         }
-        guard.tell_watchers(wakes);
     }
 
     fn node(&self) -> &Node {
@@ -243,44 +322,60 @@ impl<'a, T, const SENDS: bool> Waiting<'a, T, SENDS> {
         }
     }
 
-    /// Parks; `resume` with what it returns.
+    /// Parks until somebody has claimed it, and goes on.
     #[inline(always)]
-    pub(crate) fn park(&self) -> u32 {
+    pub(crate) fn park(&self) -> Progress {
+        let Some(bare) = self.node().bare() else {
+            return self.park_until(None);
+        };
         // SAFETY: 1. it lies on the stack of who made it in `prepare`, and is
         // not shared.
-        unsafe { self.wait().park_own(self.reason()) }
-    }
-
-    /// As `park`, until `deadline` at most.
-    pub(crate) fn park_until(&self, deadline: u64) -> u32 {
-        self.wait().park(self.reason(), Some(deadline))
-    }
-
-    /// After the park.
-    #[inline(never)]
-    pub(crate) fn resume(&self, outcome: u32) -> Progress {
-        if outcome == WOKEN {
-            let deal = self.node().deal.get();
+        unsafe { bare.park(self.reason(), &|| self.leave()) };
+        if matches!(self.node().deal.get(), Deal::Done) {
+            self.node().ends();
             self.is_queued.set(false);
-            match deal {
-                Deal::Done => self.moved(),
-                Deal::Closed => Progress::Closed,
-                _ => {
-                    self.go_first();
+            return self.moved();
+        }
+        self.go_on()
+    }
+
+    /// As `park`, by a thread, or until `deadline` at most.
+    #[inline(never)]
+    fn park_until(&self, deadline: Option<u64>) -> Progress {
+        if self.wait().park(self.reason(), deadline) == WOKEN {
+            return self.go_on();
+        }
+        self.leave();
+        self.is_queued.set(false);
+        Progress::Late
+    }
+
+    /// Somebody has claimed it.
+    #[inline(never)]
+    fn go_on(&self) -> Progress {
+        let (deal, is_bare) = (self.node().deal.get(), self.node().bare().is_some());
+        self.node().ends();
+        self.is_queued.set(false);
+        match deal {
+            Deal::Done => self.moved(),
+            Deal::Closed => Progress::Closed,
+            _ => {
+                self.go_first();
+                // Waits as before.
+                if is_bare {
                     self.begin()
+                } else {
+                    self.begin_timed()
                 }
             }
-        } else {
-            self.leave();
-            Progress::Late
         }
     }
 
     /// All of it, until `deadline` at most.
     pub(crate) fn run_until(&self, deadline: u64) -> Progress {
-        let mut progress = self.begin();
+        let mut progress = self.begin_timed();
         while progress == Progress::Parks {
-            progress = self.resume(self.park_until(deadline));
+            progress = self.park_until(Some(deadline));
         }
         progress
     }
@@ -290,7 +385,7 @@ impl<'a, T, const SENDS: bool> Waiting<'a, T, SENDS> {
     pub(crate) fn run(&self) -> Progress {
         let mut progress = self.begin();
         while progress == Progress::Parks {
-            progress = self.resume(self.park());
+            progress = self.park();
         }
         progress
     }
@@ -326,15 +421,19 @@ impl<'a, T, const SENDS: bool> Waiting<'a, T, SENDS> {
         }
     }
 
-    /// Out of the queue, if it is still there.
-    fn leave(&self) {
+    /// Out of the queue. `false`: somebody has taken it out already.
+    pub(crate) fn leave(&self) -> bool {
         let node = self.node();
         let mut guard = self.channel.lock();
-        if node.is_in() {
+        let is_in = node.is_in();
+        if is_in {
             guard.queue(Self::SIDE).remove(node);
+            self.is_queued.set(false);
         }
-        drop(guard);
-        self.is_queued.set(false);
+        if is_in || node.bare().is_none() {
+            node.ends();
+        }
+        is_in
     }
 }
 

@@ -149,7 +149,7 @@ mod surface {
     pub use crate::later::Later;
     pub use crate::locals::with_local;
     pub use crate::machine::{random, resume};
-    pub use crate::park::{Parker, TIMED_OUT, WOKEN, Wait, current, park, park_timeout};
+    pub use crate::park::{Bare, Parker, TIMED_OUT, WOKEN, Wait, current, park, park_timeout};
     pub use crate::reason::Reason;
     pub use crate::report::{Dump, Report};
     pub use crate::schedule::{checkpoint, checkpoint_as, poll_point, yield_now};

@@ -48,10 +48,10 @@ pub fn model(f: impl Fn() + Sync + Send + 'static) {
 /// The end of a slice does not come.
 pub fn checkpoint() {}
 
-/// As `checkpoint`; who calls is looked up later.
+/// As `checkpoint`, and says who calls.
 #[must_use]
 pub fn checkpoint_as() -> Option<Parker> {
-    None
+    Some(Parker::current())
 }
 
 /// A clock that stands still until a test moves it.
@@ -163,15 +163,6 @@ impl Wait {
         }
     }
 
-    /// As `new`.
-    ///
-    /// # Safety
-    /// 1. `me` is the calling thread.
-    #[must_use]
-    pub unsafe fn of(_me: Option<Parker>) -> Self {
-        Self::new()
-    }
-
     /// Claims the end of the wait for `outcome`, not 0. On `true` the caller
     /// owes [`Wait::unpark`].
     #[must_use]
@@ -241,6 +232,52 @@ impl Drop for Wait {
         if !std::thread::panicking() {
             self.life.with_mut(|_| ());
         }
+    }
+}
+
+/// One wait of one thread of the model in one queue, which ends when somebody
+/// takes it out.
+#[derive(Clone, Copy, Debug)]
+pub struct Bare(Parker);
+
+impl Bare {
+    /// A wait of `me`.
+    #[must_use]
+    pub fn of(me: Parker) -> Option<Self> {
+        Some(Self(me))
+    }
+
+    /// As an address, which is a multiple of 4.
+    #[must_use]
+    pub fn to_address(self) -> *mut () {
+        self.0.0 as *mut ()
+    }
+
+    /// # Safety
+    /// 1. `to_address` gave it.
+    #[must_use]
+    pub unsafe fn from_address(address: *mut ()) -> Self {
+        Self(Parker(address as usize))
+    }
+
+    /// Pays what taking it out owes.
+    ///
+    /// # Safety
+    /// 1. The caller took it out of its queue, under the lock, for this wait,
+    ///    and calls this once.
+    pub unsafe fn unpark(self) {
+        self.0.identity().wake();
+    }
+
+    /// Waits until somebody calls `unpark`. Nobody is asked to `leave`: a test
+    /// that wants it does so before it parks, which the checker tries at
+    /// every moment.
+    ///
+    /// # Safety
+    /// 1. The thread whose wait it is calls.
+    pub unsafe fn park(self, _reason: Reason, _leave: &dyn Fn() -> bool) {
+        assert_eq!(self.0, Parker::current(), "a wait of another's");
+        self.0.identity().wait();
     }
 }
 

@@ -96,15 +96,7 @@ impl Parker {
     /// may be gone when this returns.
     pub(crate) fn unpark(self) {
         match self.header() {
-            Some(header) => {
-                // SAFETY: it waits for this call, so it is alive up to the
-                // swap in `unpark`.
-                let state = unsafe { &header.as_ref().state };
-                if state.unpark() {
-                    // SAFETY: 1. `unpark` gave it to us.
-                    schedule::ready(unsafe { machine::runnable(header) });
-                }
-            }
+            Some(header) => unpark_goroutine(header),
             None if self.0 & WAKER == WAKER => {
                 // SAFETY: 1. called once.
                 let waker = unsafe { self.into_waker() };
@@ -119,6 +111,18 @@ impl Parker {
                 known.thread.unpark();
             }
         }
+    }
+}
+
+/// It waits for this call.
+#[inline]
+fn unpark_goroutine(header: NonNull<Header>) {
+    // SAFETY: it waits for this call, so it is alive up to the swap in
+    // `unpark`.
+    let state = unsafe { &header.as_ref().state };
+    if state.unpark() {
+        // SAFETY: 1. `unpark` gave it to us.
+        schedule::ready(unsafe { machine::runnable(header) });
     }
 }
 
@@ -150,22 +154,6 @@ impl Wait {
         Self {
             settled: AtomicU32::new(0),
             parker: Parker::current(),
-        }
-    }
-
-    /// As `new`, by a caller who has asked who it is: [`checkpoint_as`]
-    /// (none stands for a thread, which is looked up).
-    ///
-    /// [`checkpoint_as`]: crate::checkpoint_as
-    ///
-    /// # Safety
-    /// 1. `me` is the calling goroutine.
-    #[must_use]
-    #[inline]
-    pub unsafe fn of(me: Option<Parker>) -> Self {
-        Self {
-            settled: AtomicU32::new(0),
-            parker: me.unwrap_or_else(Parker::current),
         }
     }
 
@@ -305,6 +293,91 @@ impl Wait {
         Woken::Due
     }
 }
+
+/// One wait of one goroutine in one queue, without a word that is settled: to
+/// stand in the queue is not to be settled. Who takes it out, under the
+/// queue's lock, has won the end of the wait and owes [`Bare::unpark`].
+///
+/// It costs less than a [`Wait`], by an exchange and the line the word lies
+/// in, but no timer can end it. `docs/parking.md` has the proof.
+#[derive(Clone, Copy, Debug)]
+pub struct Bare(NonNull<Header>);
+
+impl Bare {
+    /// A wait of `me`, if that is a goroutine.
+    #[must_use]
+    #[inline]
+    pub fn of(me: Parker) -> Option<Self> {
+        me.header().map(Self)
+    }
+
+    /// As an address, which is a multiple of 4.
+    #[must_use]
+    #[inline]
+    pub fn to_address(self) -> *mut () {
+        self.0.as_ptr().cast()
+    }
+
+    /// # Safety
+    /// 1. `to_address` gave it.
+    #[must_use]
+    #[inline]
+    pub unsafe fn from_address(address: *mut ()) -> Self {
+        // SAFETY: 1. it was not null.
+        Self(unsafe { NonNull::new_unchecked(address.cast()) })
+    }
+
+    /// Pays what taking it out owes.
+    ///
+    /// # Safety
+    /// 1. The caller took it out of its queue, under the lock, for this wait,
+    ///    and calls this once. The waiter may be gone when this returns.
+    #[inline]
+    pub unsafe fn unpark(self) {
+        unpark_goroutine(self.0);
+    }
+
+    /// Waits until somebody has taken it out and calls `unpark`.
+    ///
+    /// When the runtime shuts down `leave` is asked to take it out, and to say
+    /// whether it was in: then this unwinds. A goroutine that is unwinding
+    /// already waits on for its waker.
+    ///
+    /// Inlined as waits like this are short and many:
+    /// `docs/decisions/returns.md`.
+    ///
+    /// # Safety
+    /// 1. The goroutine whose wait it is calls.
+    #[inline(always)]
+    pub unsafe fn park(self, reason: Reason, leave: &dyn Fn() -> bool) {
+        // SAFETY: 1. it is the caller, alive as long as it runs.
+        let header = unsafe { self.0.as_ref() };
+        if park_as(header, reason, Hold::Loose) == Woken::Doomed {
+            park_on_doomed(header, reason, leave);
+        }
+    }
+}
+
+/// Shutdown woke a bare wait: unwinds if it may and comes first.
+#[cold]
+#[inline(never)]
+fn park_on_doomed(header: &Header, reason: Reason, leave: &dyn Fn() -> bool) {
+    let mut hold = Hold::Loose;
+    loop {
+        if machine::may_raise() {
+            if leave() {
+                raise();
+            }
+            // Its wake is on the way.
+            hold = Hold::Firm;
+        }
+        if park_as(header, reason, hold) == Woken::Due {
+            return;
+        }
+    }
+}
+
+const _: () = assert!(align_of::<Header>() >= 4);
 
 #[cold]
 fn not_its_wait() -> ! {
