@@ -4,12 +4,12 @@
 //! message is still in the cache: it goes here, and whoever was here goes to
 //! the queue's end. Go calls the same slot `runnext`.
 
-use crate::shim::{AcqRel, Acquire, AtomicPtr, Relaxed};
+use crate::shim::{AcqRel, Acquire, AtomicPtr, Relaxed, Release};
 use std::ptr::{self, NonNull};
 
 /// Invariants
-/// 1. Who puts a thing in owned it; who takes it out owns it. All three
-///    operations exchange the whole word, so a thing leaves once.
+/// 1. Who puts a thing in owned it; who takes it out owns it. Whatever takes
+///    one out exchanges the whole word, so a thing leaves once.
 /// 2. Only the owner puts in; thieves take out by comparing with what they
 ///    saw. The same thing may come back in between (ABA): it is takeable
 ///    then as well, so that is no error.
@@ -22,7 +22,16 @@ impl<T> NextSlot<T> {
     }
 
     /// Puts `thing` in; gives back what was there.
+    #[inline]
     pub(crate) fn put(&self, thing: NonNull<T>) -> Option<NonNull<T>> {
+        // ORDER: Relaxed: the owner's own, or a thief's null.
+        if self.0.load(Relaxed).is_null() {
+            // Nobody else puts one in (invariant 2), so nothing is written
+            // over.
+            // ORDER: Release shows the thing to a thief.
+            self.0.store(thing.as_ptr(), Release);
+            return None;
+        }
         // ORDER: Release shows the thing to a thief, Acquire is for a thing
         // that comes back; the owner's own need nothing.
         NonNull::new(self.0.swap(thing.as_ptr(), AcqRel))
