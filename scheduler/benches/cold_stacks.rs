@@ -245,7 +245,7 @@ mod linux {
 
     /// All questions, or those that the arguments name.
     pub(super) fn main() {
-        let questions: [(&str, fn()); 8] = [
+        let questions: [(&str, fn()); 9] = [
             ("first-page", first_page),
             ("guards", guards),
             ("both", both),
@@ -254,6 +254,7 @@ mod linux {
             ("give-back", give_back),
             ("huge-pages", huge_pages),
             ("tops", tops),
+            ("sleepers", sleepers),
         ];
         let asked: Vec<String> = std::env::args()
             .skip(1)
@@ -627,6 +628,83 @@ mod linux {
             }
         }
         table.measure();
+    }
+
+    const SLEEPERS: usize = 100_000;
+    /// There from a warm-up of a tenth of the size.
+    const WARM: usize = 9_984;
+    const BATCH: usize = 64;
+
+    /// The floor of `sleep_many`: of each sleeper nothing but its stack, one
+    /// word of it written.
+    fn sleepers() {
+        println!("\n100,000 that sleep 1 to 100 ms, each on a stack, ms");
+        println!(
+            "{:<30}{:>12}{:>12}{:>12}",
+            "", "all begun", "all ended", "new stacks"
+        );
+        let faults = |_: &[(usize, usize)]| {};
+        let populates = |tops: &[(usize, usize)]| advise_many(tops, BATCH, MADV_POPULATE_WRITE);
+        let guards = |guards: &[(usize, usize)]| advise_many(guards, BATCH, MADV_GUARD_INSTALL);
+        for _ in 0..ROUNDS {
+            sleep_on_stacks("guards and pages by 64", guards, populates);
+            sleep_on_stacks("guards by 64, faults", guards, faults);
+            sleep_on_stacks("no guards, pages by 64", faults, populates);
+        }
+    }
+
+    /// Stacks of those who have ended are used first.
+    fn sleep_on_stacks(
+        name: &str,
+        guard: impl Fn(&[(usize, usize)]),
+        populate: impl Fn(&[(usize, usize)]),
+    ) {
+        let slab = Slab::new(SLEEPERS.next_multiple_of(BATCH) + BATCH, GUARD, SIZE);
+        let (guards, tops) = (slab.guards(), slab.top_pages());
+        let mut made = 0;
+        let mut make = |free: &mut Vec<usize>| {
+            let batch = made..made + BATCH;
+            guard(&guards[batch.clone()]);
+            populate(&tops[batch.clone()]);
+            free.extend(batch.clone().map(|at| slab.top(at) - 64));
+            made = batch.end;
+        };
+        let mut free = Vec::with_capacity(SLEEPERS);
+        while free.len() < WARM {
+            make(&mut free);
+        }
+        free.iter().for_each(|&stack| write(stack));
+        let mut new = 0;
+        // Who ends in which millisecond.
+        let mut ends: Vec<Vec<usize>> = vec![Vec::new(); 10_000];
+        let mut random = 42_u64;
+        let (mut at, mut last) = (0, 0);
+        let start = Instant::now();
+        for n in 0..SLEEPERS {
+            if n % 32 == 0 {
+                let now = start.elapsed().as_millis() as usize;
+                ends[at..now]
+                    .iter_mut()
+                    .for_each(|ended| free.append(ended));
+                at = now;
+            }
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let end = at + 1 + ((random >> 33) % 100) as usize;
+            last = last.max(end);
+            if free.is_empty() {
+                make(&mut free);
+                new += BATCH;
+            }
+            let Some(stack) = free.pop() else {
+                unreachable!("just made")
+            };
+            write(stack);
+            ends[end].push(stack);
+        }
+        let begun = start.elapsed().as_millis();
+        println!("{name:<30}{begun:>12}{last:>12}{new:>12}");
     }
 
     /// 0..len in an order that no prefetcher guesses.
