@@ -8,7 +8,7 @@ mod places;
 #[path = "common/wakers.rs"]
 mod wakers;
 
-use common::{Random, limit, rounds, seed, with_deadline};
+use common::{Random, limit, on_each_runtime, rounds, seed, with_deadline};
 use places::{Ledger, Value, alone_everywhere, at_each_place};
 use places::{until_a_receiver_waits, until_a_sender_waits};
 use raddle::block_on;
@@ -402,6 +402,35 @@ fn a_future_and_a_selection_that_takes_its_time() {
         assert!(dropped.is_err());
         is_ready(poll_once(&mut send), Ok(()));
         assert_eq!(rx.recv(), Ok(7));
+    });
+}
+
+/// The message that a selection left at a rendezvous lies in its buffer: a
+/// plain sender that came later overtook it there.
+#[test]
+fn what_a_selection_leaves_at_a_rendezvous_stays_the_first() {
+    on_each_runtime(limit(30), |runtime, _| {
+        runtime.run(|| {
+            let (tx, rx) = bounded(0);
+            let mut send = pending(tx.send_async(1));
+            let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                let mut list = Select::new();
+                list.recv(&rx);
+                let _operation = list.select();
+                std::panic::panic_any(common::ON_PURPOSE);
+            }));
+            assert!(dropped.is_err());
+            is_ready(poll_once(&mut send), Ok(()));
+            let sender = tx.clone();
+            let sends = raddle::spawn(move || sender.send(2));
+            let line = format!("goroutine {} [chan send", sends.goroutine().id());
+            while !raddle::observe::dump().to_string().contains(&line) {
+                raddle::yield_now();
+            }
+            assert_eq!((rx.recv(), rx.try_recv()), (Ok(1), Ok(2)));
+            sends.join().unwrap().unwrap();
+            assert!(rx.try_recv().is_err());
+        });
     });
 }
 

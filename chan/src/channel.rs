@@ -16,7 +16,7 @@ pub(crate) enum Side {
 }
 
 /// In tests and models what the word says of the state is compared with it.
-const CHECKS: bool = cfg!(any(debug_assertions, raddle_model));
+pub(crate) const CHECKS: bool = cfg!(any(debug_assertions, raddle_model));
 
 /// Somebody called `close`.
 pub(crate) const BY_CALL: u8 = 1;
@@ -200,20 +200,7 @@ pub(crate) struct Guard<'a, T> {
 impl<T> Drop for Guard<'_, T> {
     #[inline]
     fn drop(&mut self) {
-        let mut bits = 0;
-        if self.can_recv() {
-            bits |= CAN_RECV;
-        }
-        if self.can_send() {
-            bits |= CAN_SEND;
-        }
-        if self.is_calm() {
-            bits |= CALM;
-        }
-        if self.is_waited() {
-            bits |= WAITED;
-        }
-        self.channel.word.unlock(&self.key, bits);
+        self.channel.word.unlock(&self.key, self.bits());
     }
 }
 
@@ -242,10 +229,42 @@ impl<'a, T> Guard<'a, T> {
         let is_calm = state.closed == 0
             && state.send_watch.is_empty()
             && state.recv_watch.is_empty()
-            && state.kept_messages + state.kept_room == 0;
+            && state.kept_messages + state.kept_room == 0
+            // What was promised to a selection that then drew back, or took
+            // another one, lies in the buffer of a rendezvous as well.
+            && (self.channel.capacity > 0 || state.buffer.len() == 0);
         #[cfg(feature = "futures")]
         let is_calm = is_calm && state.returned.is_empty();
         is_calm
+    }
+
+    /// What the word is to say of the state.
+    #[inline]
+    fn bits(&self) -> u64 {
+        let mut bits = 0;
+        if self.can_recv() {
+            bits |= CAN_RECV;
+        }
+        if self.can_send() {
+            bits |= CAN_SEND;
+        }
+        if self.is_calm() {
+            bits |= CALM;
+        }
+        if self.is_waited() {
+            bits |= WAITED;
+        }
+        bits
+    }
+
+    /// Unlocks where the bits are known without a look at all of the state.
+    #[inline]
+    fn unlock_as(self, bits: u64) {
+        if CHECKS {
+            assert_eq!(bits, self.bits(), "the word would lie");
+        }
+        self.channel.word.unlock(&self.key, bits);
+        std::mem::forget(self);
     }
 
     /// See [`WAITED`].
@@ -267,8 +286,7 @@ impl<'a, T> Guard<'a, T> {
         if len < self.channel.capacity {
             bits |= CAN_SEND;
         }
-        self.channel.word.unlock(&self.key, bits);
-        std::mem::forget(self);
+        self.unlock_as(bits);
     }
 
     /// As the drop, after nothing but its queues changed of a calm rendezvous.
@@ -282,8 +300,7 @@ impl<'a, T> Guard<'a, T> {
         if !state.receivers.is_empty() {
             bits |= CAN_SEND | WAITED;
         }
-        self.channel.word.unlock(&self.key, bits);
-        std::mem::forget(self);
+        self.unlock_as(bits);
     }
 
     /// Whether nothing needs a look but who waits. For a lock that has just
@@ -292,10 +309,7 @@ impl<'a, T> Guard<'a, T> {
     pub(crate) fn is_calm_rendezvous(&self) -> bool {
         let is_it = self.key.found(CALM, CALM) && self.channel.capacity == 0;
         if CHECKS && is_it {
-            assert!(
-                self.is_calm() && self.state().buffer.len() == 0,
-                "the word lied"
-            );
+            assert!(self.is_calm(), "the word lied");
         }
         is_it
     }

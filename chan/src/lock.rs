@@ -19,7 +19,8 @@ pub(crate) const CAN_RECV: u64 = 2;
 /// A send would not wait; see [`CAN_RECV`].
 pub(crate) const CAN_SEND: u64 = 4;
 /// Nobody watches, nothing is kept or has come back, and nobody has closed it:
-/// what can be done needs no look at anything but the buffer and who waits.
+/// what can be done needs no look at anything but the buffer and who waits; of
+/// a rendezvous, in whose buffer nothing lies then, but who waits.
 pub(crate) const CALM: u64 = 8;
 /// Somebody stands in a queue to send or to receive.
 pub(crate) const WAITED: u64 = 16;

@@ -244,6 +244,27 @@ fn a_future_outlives_a_selection_that_draws_back() {
     });
 }
 
+/// A selection has left a message at a rendezvous, and a sender comes: both are
+/// received, in that order.
+#[test]
+fn what_a_selection_leaves_is_received_first() {
+    model(|| {
+        let channel = Arc::new(Channel::new(Some(0)));
+        let mut sending = Sending::new(MESSAGE);
+        assert!(once(|waker| sending.poll(&channel, waker)).is_none());
+        let cases = [(&*channel, Side::Recv)];
+        let until = Until::Then(some_time());
+        let left = select(&cases, Goal::Start, until, |won| won.give_back());
+        assert!(left.is_some(), "a send waits there");
+        assert_eq!(sending.leave(&channel), None);
+        let later = beside(&channel, |channel| send(channel, MESSAGE + 1));
+        let received = [recv(&channel), recv(&channel)];
+        assert_eq!(received, [Some(MESSAGE), Some(MESSAGE + 1)]);
+        later.join().unwrap().unwrap();
+        assert_eq!(try_recv(&channel), None);
+    });
+}
+
 /// A selection that receives and completes or draws back, against a send
 /// that stays, or is dropped.
 #[test]

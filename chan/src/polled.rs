@@ -25,6 +25,9 @@ pub(crate) struct Polled {
     waker: UnsafeCell<Option<Waker>>,
 }
 
+// Its address has room for the marks of `waiter.rs`.
+const _: () = assert!(align_of::<Polled>() >= 4);
+
 // SAFETY: the node is used under the lock of its channel, the waker as in
 // invariant 2.
 unsafe impl Send for Polled {}

@@ -93,6 +93,7 @@ impl fmt::Debug for Room {
 pub(crate) const POLLED: usize = 1;
 /// Beside that of a `Bare` wait: see [`POLLED`].
 const BARE: usize = 2;
+const _: () = assert!(align_of::<Wait>() >= 4);
 
 /// A waiter at one side of one channel, on the stack of who waits; or, polled,
 /// on the heap (`polled.rs`).

@@ -1,6 +1,6 @@
 //! One plain send or receive: tried, waited for, taken back.
 
-use crate::channel::{Channel, Guard, Side, Step};
+use crate::channel::{CHECKS, Channel, Guard, Side, Step};
 use crate::shim::{Bare, Parker, Reason, WOKEN, Wait, checkpoint_as, poll_point};
 use crate::waiter::{Deal, Node, Wakes};
 use std::cell::{Cell, UnsafeCell};
@@ -24,7 +24,7 @@ pub(crate) enum Progress {
 /// Invariants
 /// 1. Once it stands in a queue it does not move, and its `Drop` takes it out.
 /// 2. Its wait is a bare one if a goroutine waits and no timer may end it: then
-///    `wait` is not written.
+///    `wait` is not used while it stands in a queue.
 /// 3. `is_full` says whether `slot` holds a message that is ours to drop. For
 ///    as long as it is in a queue, who claims it decides over the slot.
 pub(crate) struct Waiting<'a, T, const SENDS: bool> {
@@ -328,8 +328,8 @@ impl<'a, T, const SENDS: bool> Waiting<'a, T, SENDS> {
         let Some(bare) = self.node().bare() else {
             return self.park_until(None);
         };
-        // SAFETY: 1. it lies on the stack of who made it in `prepare`, and is
-        // not shared.
+        // SAFETY: 1. it lies on the stack of who made it in `prepare`, and
+        // stands in the queue of its side. 2. that is what `leave` does.
         unsafe { bare.park(self.reason(), &|| self.leave()) };
         if matches!(self.node().deal.get(), Deal::Done) {
             self.node().ends();
@@ -355,11 +355,14 @@ impl<'a, T, const SENDS: bool> Waiting<'a, T, SENDS> {
     fn go_on(&self) -> Progress {
         let (deal, is_bare) = (self.node().deal.get(), self.node().bare().is_some());
         self.node().ends();
+        if CHECKS {
+            assert!(!self.node().is_in(), "woken while it stands in line");
+        }
         self.is_queued.set(false);
         match deal {
             Deal::Done => self.moved(),
             Deal::Closed => Progress::Closed,
-            _ => {
+            Deal::Retry => {
                 self.go_first();
                 // Waits as before.
                 if is_bare {
@@ -368,6 +371,7 @@ impl<'a, T, const SENDS: bool> Waiting<'a, T, SENDS> {
                     self.begin_timed()
                 }
             }
+            other => unreachable!("a wake without a claim: {other:?}"),
         }
     }
 

@@ -229,7 +229,11 @@ impl Wait {
                 if now >= deadline && self.settle(TIMED_OUT) {
                     return TIMED_OUT;
                 }
-                let deadline = clock::rounded_up(deadline, now);
+                // What is to happen by then should not come later.
+                let deadline = match reason {
+                    Reason::Sleep => clock::rounded_up(deadline, now),
+                    _ => deadline,
+                };
                 Some(machine::add_timer(deadline, Alarm::of_wait(self)))
             }
             _ => None,
@@ -347,7 +351,9 @@ impl Bare {
     /// `docs/decisions/returns.md`.
     ///
     /// # Safety
-    /// 1. The goroutine whose wait it is calls.
+    /// 1. The goroutine whose wait it is calls, and has shown it in one queue.
+    /// 2. `leave` takes it out of that under the queue's lock, and says truly
+    ///    whether it was in.
     #[inline(always)]
     pub unsafe fn park(self, reason: Reason, leave: &dyn Fn() -> bool) {
         // SAFETY: 1. it is the caller, alive as long as it runs.

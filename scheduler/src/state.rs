@@ -70,9 +70,9 @@ impl State {
 
     /// Queued or Doomed → Running, by the machine that took it from a queue.
     pub(crate) fn run(&self) -> Woken {
-        // ORDER: the queue it came through ordered everything before this;
-        // only a Doomed word can still change under us.
-        if self.0.load(Relaxed) == QUEUED {
+        // ORDER: the queue it came through ordered everything before this,
+        // but for the late `unpark` of a Doomed one: Acquire pairs with that.
+        if self.0.load(Acquire) == QUEUED {
             // ORDER: Relaxed: nobody reads Running to learn anything.
             self.0.store(RUNNING, Relaxed);
             return Woken::Due;
@@ -293,6 +293,8 @@ mod models {
     struct Parkable {
         state: State,
         saved: UnsafeCell<u32>,
+        /// What its waker tells it.
+        told: UnsafeCell<u32>,
         queued: AtomicUsize,
     }
 
@@ -301,10 +303,18 @@ mod models {
         fn woken_beside(g: &Arc<Self>) -> loom::thread::JoinHandle<()> {
             let g = g.clone();
             spawn(move || {
+                // SAFETY: the model checker is what proves it.
+                g.told.with_mut(|told| unsafe { *told = 5 });
                 if g.state.unpark() {
                     g.queue();
                 }
             })
+        }
+
+        /// After its wake.
+        fn hears(&self) {
+            // SAFETY: as above.
+            self.told.with(|told| assert_eq!(unsafe { *told }, 5));
         }
 
         fn running() -> Arc<Self> {
@@ -313,6 +323,7 @@ mod models {
             Arc::new(Self {
                 state,
                 saved: UnsafeCell::new(0),
+                told: UnsafeCell::new(0),
                 queued: AtomicUsize::new(0),
             })
         }
@@ -471,6 +482,7 @@ mod models {
                     waker.join().unwrap();
                     assert!(g.state.take_early_wake());
                 } else {
+                    g.hears();
                     waker.join().unwrap();
                 }
             } else {
