@@ -27,14 +27,14 @@ pub fn at(instant: Instant) -> u64 {
     nanos(instant.saturating_duration_since(start()))
 }
 
-/// Waits shorter than this end when they should; in nanoseconds.
+/// Sleeps shorter than this end when they should; in nanoseconds.
 const EXACT: u64 = 1_000_000;
 /// Longer ones may last longer by this part of them,
 const LATE_PART: u64 = 64;
 /// but by no more than this, in nanoseconds: a power of two.
 const LATE_MOST: u64 = 1 << 19;
 
-/// When a wait from `now` to `deadline` ends: at one moment with others that
+/// When a sleep from `now` to `deadline` ends: at one moment with others that
 /// last about as long and end about then. For a machine that sleeps between
 /// two of them pays 20 µs for it.
 pub(crate) fn rounded_up(deadline: u64, now: u64) -> u64 {
@@ -42,7 +42,7 @@ pub(crate) fn rounded_up(deadline: u64, now: u64) -> u64 {
     if lasts < EXACT {
         return deadline;
     }
-    // A power of two, so that the moments of shorter waits are those of
+    // A power of two, so that the moments of shorter sleeps are those of
     // longer ones too.
     let step = (1 << (lasts / LATE_PART).ilog2()).min(LATE_MOST);
     deadline.checked_next_multiple_of(step).unwrap_or(deadline)
@@ -65,7 +65,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_wait_is_late_by_a_small_part_at_most(
+        fn a_sleep_is_late_by_a_small_part_at_most(
             now in 0..u64::MAX / 2,
             lasts in prop_oneof![0..3 * EXACT, 0..u64::MAX / 2],
         ) {
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn waits_end_together() {
+    fn sleeps_end_together() {
         let ends = (0..1000).map(|n| rounded_up(50_000_000 + n * 1000, n * 1000));
         let mut ends: Vec<u64> = ends.collect();
         ends.dedup();

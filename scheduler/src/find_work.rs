@@ -469,7 +469,7 @@ fn search(here: Here) -> Option<Runnable> {
             own.vain_searches.set(own.vain_searches.get().wrapping_add(1));
             return None;
         }
-        if suspicion.is_some() {
+        if suspicion.is_some() && own.called_for.get() == Some(Summons::New) {
             // A thread that was woken may have taken the CPU from the one
             // that woke it, whose goroutines these are.
             thread::yield_now();
@@ -487,19 +487,21 @@ fn wait_for_letters(here: Here, begin: u64, patience: u64) -> Option<Runnable> {
     if schedule::is_nobodys_home(here) {
         return None;
     }
-    let own = here.own();
-    while here.seat.has_permit() && !here.scheduler().is_stopping() {
+    let scheduler = here.scheduler();
+    while here.seat.has_permit() && !scheduler.is_stopping() && scheduler.injector.is_empty() {
         if !here.inbox.is_empty() {
-            own.vain_searches.set(0);
             pace::begin(here, clock::now());
             return local(here);
         }
-        if clock::now() - begin >= patience {
+        let now = clock::now();
+        let is_over = now - begin >= patience
+            || scheduler.processors.is_wanted()
+            || here.timers.earliest() <= now;
+        if is_over {
             break;
         }
         look_away(here);
     }
-    own.vain_searches.set(own.vain_searches.get().wrapping_add(1));
     None
 }
 
@@ -564,7 +566,9 @@ fn one_round(
                 if let Some(runnable) = steal_fresh(here, victim) {
                     return Some(runnable);
                 }
-            } else {
+            } else if suspect.is_none_or(|(_, other)| since < other) {
+                // The one known for longest: of several, each would begin
+                // anew, as they are met in any order.
                 suspect = Some((victim.number, since));
             }
         }

@@ -41,8 +41,6 @@ pub(crate) struct Netpoll {
     caller: Caller,
     shared: Arc<Shared>,
     looked_at: AtomicU64,
-    /// When a machine looked last, or found others looking.
-    machine_at: AtomicU64,
     /// When descriptors were ready last.
     served_at: AtomicU64,
     /// Somebody has waited here since the last look, to the end.
@@ -102,7 +100,6 @@ impl Netpoll {
                 is_used: AtomicBool::new(false),
             }),
             looked_at: AtomicU64::new(0),
-            machine_at: AtomicU64::new(0),
             served_at: AtomicU64::new(0),
             has_waited: AtomicBool::new(false),
         })
@@ -168,27 +165,19 @@ impl Netpoll {
     /// A machine looks for readiness if nobody has for a while; `now` as of
     /// the clock.
     pub(crate) fn look(&self, now: u64) -> Ready {
-        let ready = self.look_in_turn(now);
-        // ORDER: Relaxed: a hint.
-        if self.shared.is_used.load(Relaxed) {
-            self.machine_at.store(now, Relaxed);
-        }
-        ready
+        self.look_after(LOOK_EVERY, now)
     }
 
-    /// As `look`, by the monitor, if no machine comes by.
+    /// As `look`, by the monitor, once a machine that comes by would have
+    /// looked.
     pub(crate) fn look_for_machines(&self, now: u64) -> Ready {
-        // ORDER: Relaxed: a hint.
-        if now.saturating_sub(self.machine_at.load(Relaxed)) < 2 * LOOK_EVERY {
-            return Ready::none();
-        }
-        self.look_in_turn(now)
+        self.look_after(LOOK_EVERY * 3 / 2, now)
     }
 
-    fn look_in_turn(&self, now: u64) -> Ready {
+    fn look_after(&self, gap: u64, now: u64) -> Ready {
         // ORDER: Relaxed, all: hints; at worst a look too many.
         if !self.shared.is_used.load(Relaxed)
-            || now.saturating_sub(self.looked_at.load(Relaxed)) < LOOK_EVERY
+            || now.saturating_sub(self.looked_at.load(Relaxed)) < gap
             || self.taken.load(Relaxed)
         {
             return Ready::none();

@@ -191,7 +191,7 @@ impl RawRwLock {
             return true;
         }
         // Firm waits do not unwind.
-        if until != Until::Firmly && self.let_pass(minds) {
+        if until != Until::Firmly && self.let_pass(minds, until) {
             return true;
         }
         let mut spin = Spin::new();
@@ -387,11 +387,16 @@ impl RawRwLock {
         !self.coming.are_all_of(self.count_readers().max(1), 0)
     }
 
-    /// Lets those run who have been let in and have yet to, if that may help.
-    /// Whether the caller is in then.
-    fn let_pass(&self, minds: Minds) -> bool {
+    /// Lets those run who have been let in and have yet to, if that may help;
+    /// once if there is a deadline, for no timer is set yet. Whether the
+    /// caller is in then.
+    fn let_pass(&self, minds: Minds, until: Until) -> bool {
+        let most = match until {
+            Until::Deadline(_) => 1,
+            _ => YIELDS,
+        };
         let mut yields = 0;
-        while yields < YIELDS && !self.may_run_elsewhere() {
+        while yields < most && !self.may_run_elsewhere() {
             let_them_run();
             if self.try_read(minds) {
                 return true;

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 
 /// Waits for `duration`, to a resolution well below a millisecond: sleeps of
 /// less than one are exact, longer ones may last longer by 1/64 of them, at
-/// most half a millisecond, so that many that end about the same time wake
-/// their thread once.
+/// most about half a millisecond, so that many that end about the same time
+/// wake their thread once. Timers, tickers and time limits are exact.
 ///
 /// # Blocking
 /// Parks the goroutine; on a plain OS thread, blocks the thread. Returns at
