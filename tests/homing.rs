@@ -100,11 +100,13 @@ fn partners_of_two_homes_hand_over_without_a_sleep() {
     }
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     with_deadline(DEADLINE, "pinned, P = 2", || {
+        let few = TRIPS as u64 / 25;
+        let mut counts = Vec::new();
         // A test machine has other work.
-        let least = (0..10).map(|_| sleeps(TRIPS)).min().expect("ten");
-        assert!(
-            least < TRIPS as u64 / 25,
-            "threads slept {least} times in {TRIPS} trips"
-        );
+        let is_awake = (0..30).any(|_| {
+            counts.push(sleeps(TRIPS));
+            counts.last().is_some_and(|&count| count < few)
+        });
+        assert!(is_awake, "threads slept {counts:?} times in {TRIPS} trips");
     });
 }

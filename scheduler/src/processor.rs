@@ -130,7 +130,7 @@ pub(crate) enum Call<M> {
     Wake(M),
     /// No machine is idle: the caller starts one (`seat_started`), for which
     /// a permit and a search are counted already.
-    Start,
+    Start(Summons),
 }
 
 /// What a machine does that gave way.
@@ -307,10 +307,9 @@ impl<M: Member> Processors<M> {
 
     /// A started machine sits down with the permit in the caller's hand, and
     /// counts as searching as the caller's call said.
-    pub(crate) fn seat_started(&self, machine: &M) {
+    pub(crate) fn seat_started(&self, machine: &M, summons: Summons) {
         self.with(|_| {
-            // It took its time to start.
-            machine.seat().summon(Summons::Waiting);
+            machine.seat().summon(summons);
             machine.seat().grant();
         });
     }
@@ -538,7 +537,7 @@ impl<M: Member> Book<M> {
                 machine.seat().grant();
                 Call::Wake(machine)
             }
-            None => Call::Start,
+            None => Call::Start(summons),
         }
     }
 
@@ -627,8 +626,8 @@ mod tests {
         let processors = Processors::new(1);
         let [a, b] = ['a', 'b'].map(M::new);
         assert!(processors.try_acquire(&a));
-        assert_eq!(processors.lend(), Call::Start);
-        processors.seat_started(&b);
+        assert_eq!(processors.lend(), Call::Start(Summons::Waiting));
+        processors.seat_started(&b, Summons::Waiting);
         check(&processors, &[&a, &b]);
         assert_eq!(processors.release(&a), None);
         check(&processors, &[&a, &b]);
@@ -642,8 +641,8 @@ mod tests {
         let processors = Processors::new(2);
         let [a, b, c] = ['a', 'b', 'c'].map(M::new);
         assert!(processors.try_acquire(&a));
-        assert_eq!(processors.lend(), Call::Start);
-        processors.seat_started(&b);
+        assert_eq!(processors.lend(), Call::Start(Summons::Waiting));
+        processors.seat_started(&b, Summons::Waiting);
         check(&processors, &[&a, &b]);
         assert!(!processors.acquire_or_line_up(&c));
         assert_eq!(processors.give_way(&a), GiveWay::Sleep(Some(c.clone())));
@@ -686,7 +685,7 @@ mod tests {
         // It is as if it had never been.
         assert!(processors.census.claim_call() || !processors.census.looks_free());
         assert_eq!(processors.lend(), Call::Wake(c.clone()));
-        assert_eq!(processors.lend(), Call::Start);
+        assert_eq!(processors.lend(), Call::Start(Summons::Waiting));
     }
 
     #[test]
@@ -725,8 +724,9 @@ mod tests {
         let processors = Processors::new(1);
         let [a, b] = ['a', 'b'].map(M::new);
         assert!(processors.census.claim_call());
-        assert_eq!(processors.call_for_work(Summons::Waiting), Call::Start);
-        processors.seat_started(&a);
+        let call = processors.call_for_work(Summons::New);
+        assert_eq!(call, Call::Start(Summons::New));
+        processors.seat_started(&a, Summons::Waiting);
         assert_eq!(processors.unseat_started(&a), None);
         check(&processors, &[&a, &b]);
         assert!(processors.census.looks_callable());
@@ -745,7 +745,7 @@ mod models {
     /// What a retaker does with the permit in its hand when no machine can
     /// be started.
     fn answer(processors: &Processors<M>, call: Call<M>) {
-        if call == Call::Start {
+        if matches!(call, Call::Start(_)) {
             let _next = processors.hand_back();
         }
     }
@@ -852,7 +852,7 @@ mod models {
                     match processors.call_for_work(Summons::Waiting) {
                         Call::Nobody => false,
                         Call::Wake(_) => true,
-                        Call::Start => {
+                        Call::Start(_) => {
                             let _next = processors.hand_back();
                             false
                         }

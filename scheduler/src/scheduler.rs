@@ -274,7 +274,7 @@ impl Scheduler {
         match call {
             Call::Nobody => {}
             Call::Wake(machine) => machine.call(),
-            Call::Start => self.start_called(),
+            Call::Start(summons) => self.start_called(summons),
         }
     }
 
@@ -322,13 +322,13 @@ impl Scheduler {
 
     /// Starts a machine for the permit in the caller's hand, if one is to be
     /// had.
-    fn start_called(&self) {
+    fn start_called(&self, summons: Summons) {
         let Ok(machine) = self.add_machine() else {
             // As many threads as max_threads allows.
             return self.wake(self.processors.hand_back());
         };
         let reference = MachineRef::of(&machine);
-        self.processors.seat_started(&reference);
+        self.processors.seat_started(&reference, summons);
         if let Err(_out_of_threads) = self.start_thread(&machine) {
             self.wake(self.processors.unseat_started(&reference));
             self.without_thread.lock().push(machine);
