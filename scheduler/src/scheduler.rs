@@ -509,8 +509,8 @@ impl Scheduler {
 
     /// Whether the calling machine may begin one although it is full. A leave
     /// is good for a slice, and for another if the machine asks again right
-    /// after it: so that short ones need not wait for one each, and a long one
-    /// uses it up by itself.
+    /// after it: so that short ones need not wait for one each, and one that is
+    /// longer uses it up by itself.
     fn take_company(&self) -> bool {
         let Some(here) = machine::here() else {
             return false;

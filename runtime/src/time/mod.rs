@@ -40,7 +40,7 @@ pub fn sleep(duration: Duration) {
     }
 }
 
-/// Waits until `deadline`.
+/// Waits until `deadline`, as precisely as [`sleep`].
 ///
 /// # Blocking
 /// As [`sleep`]; returns at once when `deadline` is past.
