@@ -8,7 +8,7 @@ mod places;
 #[path = "common/wakers.rs"]
 mod wakers;
 
-use common::{Random, limit, on_each_runtime, rounds, seed, with_deadline};
+use common::{Random, limit, on_each_runtime, rounds, seed, waiting, with_deadline};
 use places::{Ledger, Value, alone_everywhere, at_each_place};
 use places::{until_a_receiver_waits, until_a_sender_waits};
 use raddle::block_on;
@@ -328,6 +328,15 @@ fn selections_meet_futures() {
     });
 }
 
+/// Chooses, and ends before the operation is completed.
+fn draw_back(mut list: Select<'_>) {
+    let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(move || {
+        let _operation = list.select();
+        std::panic::panic_any(common::ON_PURPOSE);
+    }));
+    assert!(dropped.is_err());
+}
+
 /// A selection that has chosen a future takes its time; the future stays, or
 /// goes.
 #[test]
@@ -378,13 +387,9 @@ fn a_future_and_a_selection_that_takes_its_time() {
 
         // The selection draws back: the future waits on, before all others.
         let mut receive = pending(rx.recv_async());
-        let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let mut list = Select::new();
-            list.send(&tx);
-            let _operation = list.select();
-            std::panic::panic_any(common::ON_PURPOSE);
-        }));
-        assert!(dropped.is_err());
+        let mut list = Select::new();
+        list.send(&tx);
+        draw_back(list);
         assert!(poll_once(&mut receive).is_pending());
         let sender = tx.clone();
         let sends = place.spawn(move || sender.send(6));
@@ -393,13 +398,9 @@ fn a_future_and_a_selection_that_takes_its_time() {
 
         // A receive that draws back leaves the message.
         let mut send = pending(tx.send_async(7));
-        let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            let mut list = Select::new();
-            list.recv(&rx);
-            let _operation = list.select();
-            std::panic::panic_any(common::ON_PURPOSE);
-        }));
-        assert!(dropped.is_err());
+        let mut list = Select::new();
+        list.recv(&rx);
+        draw_back(list);
         is_ready(poll_once(&mut send), Ok(()));
         assert_eq!(rx.recv(), Ok(7));
     });
@@ -413,20 +414,12 @@ fn what_a_selection_leaves_at_a_rendezvous_stays_the_first() {
         runtime.run(|| {
             let (tx, rx) = bounded(0);
             let mut send = pending(tx.send_async(1));
-            let dropped = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                let mut list = Select::new();
-                list.recv(&rx);
-                let _operation = list.select();
-                std::panic::panic_any(common::ON_PURPOSE);
-            }));
-            assert!(dropped.is_err());
+            let mut list = Select::new();
+            list.recv(&rx);
+            draw_back(list);
             is_ready(poll_once(&mut send), Ok(()));
             let sender = tx.clone();
-            let sends = raddle::spawn(move || sender.send(2));
-            let line = format!("goroutine {} [chan send", sends.goroutine().id());
-            while !raddle::observe::dump().to_string().contains(&line) {
-                raddle::yield_now();
-            }
+            let sends = waiting("chan send", move || sender.send(2));
             assert_eq!((rx.recv(), rx.try_recv()), (Ok(1), Ok(2)));
             sends.join().unwrap().unwrap();
             assert!(rx.try_recv().is_err());

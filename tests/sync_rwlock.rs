@@ -8,10 +8,10 @@ mod places;
 mod turns;
 
 use common::{MODES, Mode, ON_PURPOSE, OnDrop, Random, comes_true, is_on_purpose, on_runtimes};
-use common::{limit, rounds, runtime, seed, with_deadline};
+use common::{limit, rounds, runtime, seed, waiting, with_deadline};
 use places::{Member, at_each_place};
 use raddle::sync::{RwLock, RwLockReadGuard, RwLockUpgradableReadGuard, RwLockWriteGuard};
-use raddle::yield_now;
+use raddle::{JoinHandle, yield_now};
 use std::panic::panic_any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
@@ -29,19 +29,6 @@ fn until_a_writer_waits<T>(lock: &RwLock<T>) {
     while lock.try_read().is_some() {
         yield_now();
     }
-}
-
-/// `f` in a goroutine that now waits for `reason`.
-fn waiting<T: Send + 'static>(
-    reason: &str,
-    f: impl FnOnce() -> T + Send + 'static,
-) -> raddle::JoinHandle<T> {
-    let handle = raddle::spawn(f);
-    let line = format!("goroutine {} [{reason}", handle.goroutine().id());
-    while !raddle::observe::dump().to_string().contains(&line) {
-        yield_now();
-    }
-    handle
 }
 
 /// A value with who is at it: -1 for a writer, else readers.
@@ -176,6 +163,24 @@ fn readers_go_in_between_two_writers() {
     });
 }
 
+fn read_often(who: u64, lock: &RwLock<()>, turns: &Turns) {
+    for _ in 0..100 {
+        let _inside = lock.read();
+        turns.note(who);
+    }
+}
+
+/// Beside eight who `read_often`: few find it in another's hands.
+fn write_often(lock: &RwLock<()>, turns: &Turns, readers: Vec<JoinHandle<()>>, what: &str) {
+    for _ in 0..100 {
+        let _inside = lock.write();
+        turns.note(8);
+    }
+    readers.into_iter().for_each(|it| it.join().unwrap());
+    let changes = turns.changes();
+    assert!(changes < 200, "{changes} switches for 900, {what}");
+}
+
 /// All have come to stand in line once. On one processor that passes: it does
 /// not cost a switch for each operation from then on. Pinned, they may be at
 /// home on several machines.
@@ -189,22 +194,11 @@ fn a_line_does_not_last() {
             let readers: Vec<_> = (0..8)
                 .map(|who| {
                     let (lock, turns) = (lock.clone(), turns.clone());
-                    waiting("sync.RWMutex.RLock", move || {
-                        for _ in 0..100 {
-                            let _inside = lock.read();
-                            turns.note(who);
-                        }
-                    })
+                    waiting("sync.RWMutex.RLock", move || read_often(who, &lock, &turns))
                 })
                 .collect();
             drop(first);
-            for _ in 0..100 {
-                let _inside = lock.write();
-                turns.note(8);
-            }
-            readers.into_iter().for_each(|it| it.join().unwrap());
-            let changes = turns.changes();
-            assert!(changes < 200, "{changes} switches for 900, {what}");
+            write_often(&lock, &turns, readers, what);
         });
     });
 }
@@ -217,12 +211,6 @@ fn two_lines_do_not_last() {
         runtime.run(|| {
             let lock = Arc::new(RwLock::new(()));
             let turns = Arc::new(Turns::default());
-            let many = |who, lock: &RwLock<()>, turns: &Turns| {
-                for _ in 0..100 {
-                    let _inside = lock.read();
-                    turns.note(who);
-                }
-            };
             let first = lock.write();
             let mut readers: Vec<_> = (0..4)
                 .map(|who| {
@@ -232,22 +220,16 @@ fn two_lines_do_not_last() {
                         // The others come, and find the writer that waits.
                         yield_now();
                         drop(inside);
-                        many(who, &lock, &turns);
+                        read_often(who, &lock, &turns);
                     })
                 })
                 .collect();
             readers.extend((4..8).map(|who| {
                 let (lock, turns) = (lock.clone(), turns.clone());
-                raddle::spawn(move || many(who, &lock, &turns))
+                raddle::spawn(move || read_often(who, &lock, &turns))
             }));
             drop(first);
-            for _ in 0..100 {
-                let _inside = lock.write();
-                turns.note(8);
-            }
-            readers.into_iter().for_each(|it| it.join().unwrap());
-            let changes = turns.changes();
-            assert!(changes < 200, "{changes} switches for 900, {what}");
+            write_often(&lock, &turns, readers, what);
         });
     });
 }

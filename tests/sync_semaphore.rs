@@ -7,7 +7,7 @@ mod places;
 mod turns;
 
 use common::{MODES, Mode, ON_PURPOSE, OnDrop, Random, comes_true, limit, rounds, runtime, seed};
-use common::{on_runtimes, with_deadline};
+use common::{on_runtimes, waiting, with_deadline};
 use places::{Member, at_each_place};
 use raddle::sync::{Mutex, Permit, Semaphore};
 use std::panic::panic_any;
@@ -26,12 +26,7 @@ fn until_somebody_waits(semaphore: &Semaphore) {
 
 /// `f` in a goroutine that now waits for permits.
 fn in_line(f: impl FnOnce() + Send + 'static) -> raddle::JoinHandle<()> {
-    let member = raddle::spawn(f);
-    let line = format!("goroutine {} [semacquire", member.goroutine().id());
-    while !raddle::observe::dump().to_string().contains(&line) {
-        raddle::yield_now();
-    }
-    member
+    waiting("semacquire", f)
 }
 
 #[test]

@@ -279,6 +279,19 @@ pub fn best(limit: Duration, mut attempt: impl FnMut() -> Duration) -> Duration 
     best
 }
 
+/// `f` in a goroutine that now waits for `reason`.
+pub fn waiting<T: Send + 'static>(
+    reason: &str,
+    f: impl FnOnce() -> T + Send + 'static,
+) -> raddle::JoinHandle<T> {
+    let handle = raddle::spawn(f);
+    let line = format!("goroutine {} [{reason}", handle.goroutine().id());
+    while !raddle::observe::dump().to_string().contains(&line) {
+        raddle::yield_now();
+    }
+    handle
+}
+
 /// The variable that tells a child process which role it plays.
 const ROLE: &str = "RADDLE_TEST_ROLE";
 
