@@ -44,6 +44,9 @@ const PAUSE_LEAST: u64 = 20_000;
 const PAUSE_MOST: u64 = 1_000_000;
 /// The longest while somebody waits behind a machine that stands still.
 const PAUSE_SUSPECT: u64 = 250_000;
+/// One that nothing was done about for so long, for want of a thread at the
+/// cap mostly, does not shorten the pause any more.
+const SUSPECT_FOR: u64 = 4 * SLICE;
 /// A thread that waits for a CPU is not asked about for so long: the system
 /// lets others have it for some milliseconds.
 const ASK_EVERY: u64 = 1_000_000;
@@ -435,8 +438,9 @@ impl<'a> Watch<'a> {
             return self.take_its_work(machine, is_blocked);
         }
         let is_wanted = scheduler.processors.is_wanted() || scheduler.has_work_for_any();
+        let suspect = Finding::suspect(stuck);
         if !is_wanted || scheduler.processors.census.looks_free() {
-            return Finding::Suspect;
+            return suspect;
         }
         if machine.is_in_blocking_call() {
             return self.retake_blocked(machine, tick, now, stuck);
@@ -456,7 +460,7 @@ impl<'a> Watch<'a> {
         // At the look before this one it was told, and has not heard: a
         // goroutine whose calls hear of it yields, and needs nobody beside it.
         if before.at.saturating_sub(before.since) < SLICE {
-            return Finding::Suspect;
+            return suspect;
         }
         if now >= self.next_started
             && (scheduler.processors.is_wanted() || scheduler.has_started_work())
@@ -466,7 +470,7 @@ impl<'a> Watch<'a> {
         if now >= self.next_company {
             return self.retake_busy(machine, tick, now, stuck, For::Unstarted);
         }
-        Finding::Suspect
+        suspect
     }
 
     /// What a stuck machine without a permit has to offer goes to all: those
@@ -601,6 +605,17 @@ enum Finding {
     /// Stuck, if it goes on like this.
     Suspect,
     Rescued,
+}
+
+impl Finding {
+    /// Of a machine that does not move, and has not for so long.
+    fn suspect(stuck: u64) -> Self {
+        if stuck < SUSPECT_FOR {
+            Self::Suspect
+        } else {
+            Self::Moves
+        }
+    }
 }
 
 /// Whether something hangs on whether it is busy or blocked. To ask costs a
