@@ -49,8 +49,8 @@ const SPIN_SERVING: u64 = 3_000;
 const VAIN_MOST: u32 = 8;
 /// but for one search in so many.
 const VAIN_TRY: u32 = 16;
-/// A machine keeps its permit so long while others wait for one, in
-/// nanoseconds.
+/// A machine keeps its permit so long while others wait for one, and lets
+/// long turns go first no longer, in nanoseconds.
 const SLICE: u64 = 10_000_000;
 /// A thief leaves the next slot to its owner for this long, in nanoseconds.
 const NEXT_SLOT_GRACE: u64 = 3_000;
@@ -146,6 +146,11 @@ fn upkeep(here: Here) -> Option<Runnable> {
     let every = every.clamp(1, UPKEEP_MOST);
     own.upkeep_every.set(every);
     own.upkeep_in.set(every);
+    // As many long turns as may go first in a row would take many slices.
+    if every == 1 && now - own.row_ended_at.get() >= SLICE {
+        own.row_ended_at.set(now);
+        own.next_in_row.set(NEXT_IN_ROW);
+    }
 
     let woke = run_timers(here, now);
     tell(here, scheduler.netpoll().look(now));

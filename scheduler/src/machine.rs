@@ -105,6 +105,8 @@ pub(crate) struct Own {
     pub(crate) woke_last: Cell<bool>,
     /// How often in a row the next slot went first.
     pub(crate) next_in_row: Cell<u32>,
+    /// When that was last ended by the clock.
+    pub(crate) row_ended_at: Cell<u64>,
     pub(crate) is_searching: Cell<bool>,
     /// Why somebody called for the search that goes on.
     pub(crate) called_for: Cell<Option<Summons>>,
@@ -174,6 +176,7 @@ impl Machine {
                 upkeep_takes: Cell::new(true),
                 woke_last: Cell::new(false),
                 next_in_row: Cell::new(0),
+                row_ended_at: Cell::new(0),
                 is_searching: Cell::new(false),
                 called_for: Cell::new(None),
                 vain_searches: Cell::new(0),
