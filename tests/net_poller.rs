@@ -78,9 +78,14 @@ fn no_socket_is_overtaken_for_long() {
     for mode in MODES {
         for procs in [1, 2] {
             with_deadline(limit(60), &format!("{mode:?}, P = {procs}"), || {
-                let worst = most_overtaken(&runtime(mode, procs), CONNECTIONS);
-                // All others, those that were ahead of it, and some disorder.
-                assert!(worst <= 5 * CONNECTIONS, "by {worst} answers");
+                // All others, those that were ahead of it, and some disorder;
+                // more where the system had another take the CPU.
+                let mut worst = Vec::new();
+                let is_kept = (0..4).any(|_| {
+                    worst.push(most_overtaken(&runtime(mode, procs), CONNECTIONS));
+                    worst.last() <= Some(&(4 * CONNECTIONS))
+                });
+                assert!(is_kept, "by {worst:?} answers");
             });
         }
     }
