@@ -134,13 +134,11 @@ fn idle_connections_cost_no_switches() {
             told.recv().unwrap();
         }
     }
-    let quiet = comes_true(Duration::from_secs(20), || {
+    // One quiet time is enough: what wakes up without end does so in each.
+    let quiet = comes_true(Duration::from_secs(30), || {
         let before = switches();
-        std::thread::sleep(Duration::from_secs(1));
+        std::thread::sleep(Duration::from_secs(2));
         before == switches()
     });
     assert!(quiet, "{:?}", switches());
-    let before = switches();
-    std::thread::sleep(Duration::from_secs(2));
-    assert_eq!(before, switches());
 }
