@@ -88,7 +88,8 @@ fn a_life_is_told_from_spawn_to_finish() {
         let id = runtime.run(|| {
             let goroutine = raddle::Builder::new()
                 .name("told".into())
-                .spawn(|| raddle::time::sleep(Duration::from_millis(1)))
+                // Long enough not to be over before the park.
+                .spawn(|| raddle::time::sleep(Duration::from_millis(20)))
                 .unwrap();
             let id = goroutine.goroutine().id().to_string();
             goroutine.join().unwrap();
@@ -131,9 +132,10 @@ fn each_part_tells_of_its_own() {
                 receiver.recv().unwrap();
                 drop(theirs.lock());
                 near.read_exact(&mut [0; 1]).unwrap();
-                near.set_read_deadline(Some(Instant::now() + Duration::from_millis(5)));
+                // Long enough not to be over before the wait.
+                near.set_read_deadline(Some(Instant::now() + Duration::from_millis(100)));
                 near.read_exact(&mut [0; 1]).unwrap_err();
-                raddle::time::sleep(Duration::from_millis(1));
+                raddle::time::sleep(Duration::from_millis(20));
             });
             let id = teller.goroutine().id().to_string();
             let until_it_waits = |reason: &str| {
