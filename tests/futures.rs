@@ -420,7 +420,10 @@ fn the_last_waker_is_woken_and_no_other() {
         // What was registered is dropped.
         for (calls, waker) in wakers {
             drop(waker);
-            assert_eq!(Arc::strong_count(&calls), 1);
+            // Who called it has it for a moment after that.
+            while Arc::strong_count(&calls) > 1 {
+                raddle::yield_now();
+            }
         }
     });
 }
