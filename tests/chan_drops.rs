@@ -10,6 +10,8 @@ use places::{Ledger, Value, alone_everywhere, at_each_place, channel};
 use raddle::chan::{self, Receiver, RecvTimeoutError, Sender, TryRecvError, select};
 use std::cell::RefCell;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::thread;
 use std::time::Duration;
 
@@ -81,6 +83,37 @@ fn a_message_that_panics_takes_no_other_along() {
                     }
                 }
             }
+        }
+    });
+}
+
+/// The second panic met the unwinding of the first, and the process ended.
+#[test]
+fn messages_that_all_panic_end_nobody_else() {
+    type Count = Arc<AtomicUsize>;
+
+    struct Bomb(Count);
+
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            self.0.fetch_add(1, Relaxed);
+            panic_any(ON_PURPOSE);
+        }
+    }
+
+    alone_everywhere(limit(10), || {
+        for capacity in CAPACITIES {
+            let dropped = Count::default();
+            let (tx, rx) = channel(capacity);
+            for _ in 0..5 {
+                assert!(tx.send(Bomb(dropped.clone())).is_ok());
+            }
+            panics_on_purpose(|| drop(rx));
+            // ORDER: Relaxed: of this thread.
+            assert_eq!(dropped.load(Relaxed), 5, "{capacity:?}");
+            // Nobody takes it, so it comes back.
+            let back = tx.send(Bomb(dropped.clone())).err().expect("no receiver");
+            panics_on_purpose(|| drop(back));
         }
     });
 }

@@ -297,6 +297,60 @@ fn partners_of_a_waiting_select_are_served_alike() {
     });
 }
 
+/// Arms of one channel: those who came to one that waited took the first arm,
+/// always.
+#[test]
+fn arms_of_one_channel_are_alike_to_those_who_wait() {
+    const ROUNDS: usize = 600;
+    at_each_place(limit(30), |place| {
+        for capacity in [0, 1] {
+            let (tx, rx) = chan::bounded(capacity);
+            let partner = place.spawn(move || rx.iter().count());
+            let mut counts = [0; 3];
+            for n in 0..ROUNDS {
+                select! {
+                    send(tx, n) -> res => { res.unwrap(); counts[0] += 1 }
+                    send(tx, n) -> res => { res.unwrap(); counts[1] += 1 }
+                    send(tx, n) -> res => { res.unwrap(); counts[2] += 1 }
+                }
+            }
+            drop(tx);
+            assert_eq!(partner.end(), ROUNDS);
+            let what = format!("{}, {capacity}", place.name);
+            assert!(
+                counts.iter().all(|&it| it > ROUNDS / 5),
+                "{what}: {counts:?}"
+            );
+
+            let (tx, rx) = chan::bounded(capacity);
+            let partner = place.spawn(move || (0..ROUNDS).for_each(|n| tx.send(n).unwrap()));
+            let mut select = Select::new();
+            (0..3).for_each(|_| _ = select.recv(&rx));
+            let mut counts = [0; 3];
+            for n in 0..ROUNDS {
+                let operation = select.select();
+                counts[operation.index()] += 1;
+                assert_eq!(operation.recv(&rx), Ok(n), "{what}");
+            }
+            partner.end();
+            assert!(
+                counts.iter().all(|&it| it > ROUNDS / 5),
+                "{what}: {counts:?}"
+            );
+        }
+        // With bias it stays the first.
+        let (tx, rx) = chan::bounded(0);
+        let partner = place.spawn(move || (0..ROUNDS).for_each(|n| tx.send(n).unwrap()));
+        for _ in 0..ROUNDS {
+            select_biased! {
+                recv(rx) -> it => _ = it.unwrap(),
+                recv(rx) -> _ => panic!("{}: the second arm", place.name),
+            }
+        }
+        partner.end();
+    });
+}
+
 /// A select that sends meets one that receives, over two channels at once.
 #[test]
 fn selects_meet_selects() {

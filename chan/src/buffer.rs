@@ -1,6 +1,8 @@
 //! Messages on their way, first in, first out.
 
 use std::collections::VecDeque;
+use std::mem::needs_drop;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// Up to this many messages lie in one ring; it grows, so a channel pays for
 /// what it holds.
@@ -60,6 +62,28 @@ impl<T> Buffer<T> {
         match self {
             Self::Ring(ring) => ring.pop_front(),
             Self::Blocks(blocks) => blocks.pop(),
+        }
+    }
+
+    /// Drops all messages, in order. One whose destructor panics takes no
+    /// other along; the first panic goes on when all are gone, others are
+    /// over (std's queue would abort the process at the second).
+    pub(crate) fn discard(mut self) {
+        if !needs_drop::<T>() {
+            return;
+        }
+        let mut panic = None;
+        while let Some(message) = self.pop() {
+            if let Err(payload) = catch_unwind(AssertUnwindSafe(|| drop(message))) {
+                match panic {
+                    None => panic = Some(payload),
+                    // A payload may have a destructor that panics.
+                    Some(_) => std::mem::forget(payload),
+                }
+            }
+        }
+        if let Some(payload) = panic {
+            resume_unwind(payload);
         }
     }
 }

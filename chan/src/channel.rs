@@ -186,7 +186,9 @@ impl<T> Channel<T> {
         drop(guard);
         wakes.wake();
         // Not under the lock: destructors of messages may use the channel.
-        drop(messages);
+        if let Some(messages) = messages {
+            messages.discard();
+        }
         is_new
     }
 }

@@ -322,6 +322,31 @@ impl<'s, 'a> Selection<'s, 'a> {
         node
     }
 
+    /// Which of the cases that are the same as the chosen one it is to be:
+    /// partners take the first of a selection's nodes in a queue, and by this
+    /// all have the same chance. With bias it stays the first.
+    fn one_of_the_same(&self, chosen: usize) -> usize {
+        let Some(part) = self.cases[chosen].part else {
+            return chosen;
+        };
+        let (mut one, mut count) = (chosen, 1);
+        if self.is_biased {
+            return one;
+        }
+        for (index, case) in self.cases.iter().enumerate() {
+            let is_same = index != chosen
+                && case.side == self.cases[chosen].side
+                && case.part.is_some_and(|it| std::ptr::addr_eq(it, part));
+            if is_same {
+                count += 1;
+                if random(count) == 0 {
+                    one = index;
+                }
+            }
+        }
+        one
+    }
+
     /// What lies in the room of case `index`, which was chosen.
     fn room(&self, index: usize) -> Room {
         // SAFETY: read by the owner, after the wait.
@@ -352,6 +377,7 @@ impl<'s, 'a> Selection<'s, 'a> {
                 Enlisted::Lost => break,
                 Enlisted::Won(deal) => {
                     self.withdraw(usize::MAX);
+                    let index = self.one_of_the_same(index);
                     return Some(Progress::Won(self.won(index, deal, room)));
                 }
                 Enlisted::Again => {
@@ -434,7 +460,7 @@ impl<'s, 'a> Selection<'s, 'a> {
                 // A dial was set: to what, `begin` looks at.
                 return self.begin();
             }
-            return Progress::Won(self.won(index, deal, room));
+            return Progress::Won(self.won(self.one_of_the_same(index), deal, room));
         }
         self.withdraw(usize::MAX);
         if self.waits_for_case.get() {
