@@ -106,7 +106,7 @@ fn sell_in_one_step() -> u32 {
         for _ in 0..2 {
             s.go(|| {
                 // ORDER: Relaxed: one step, so only one of them takes it.
-                let sale = tickets.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1));
+                let sale = tickets.try_update(Relaxed, Relaxed, |left| left.checked_sub(1));
                 // ORDER: Relaxed: read after the scope.
                 sold.fetch_add(u32::from(sale.is_ok()), Relaxed);
             });

@@ -526,7 +526,7 @@ impl Scheduler {
         }
         // ORDER: AcqRel, Relaxed: a count of leaves, nothing hangs on it.
         let leave = |n: usize| n.checked_sub(1);
-        let has_leave = self.company.fetch_update(AcqRel, Relaxed, leave).is_ok();
+        let has_leave = self.company.try_update(AcqRel, Relaxed, leave).is_ok();
         if has_leave {
             until.set(now + LEAVE);
         }
