@@ -237,17 +237,18 @@ impl Text {
     }
 }
 
-/// Cargo puts examples beside the directory that this test lies in. A plain
-/// `cargo test` builds them; with `--test examples` it does not, so they are
-/// built here if they are older than the test.
+/// Cargo puts examples into the directory of the profile, which has its lock,
+/// and this test somewhere below it. A plain `cargo test` builds them; with
+/// `--test examples` it does not, so they are built here if they are older
+/// than the test.
 fn program(name: &str) -> PathBuf {
     static DIRECTORY: OnceLock<PathBuf> = OnceLock::new();
     let directory = DIRECTORY.get_or_init(|| {
         let test = std::env::current_exe().expect("the test knows itself");
         let profile = test
-            .parent()
-            .and_then(Path::parent)
-            .expect("a test is built into target/PROFILE/deps");
+            .ancestors()
+            .find(|directory| directory.join(".cargo-lock").exists())
+            .expect("a test is built into target/PROFILE");
         let examples = profile.join("examples");
         let built = modified(&examples.join(name));
         if built.is_none() || built < modified(&test) {
