@@ -32,6 +32,7 @@ mod shown {
     use crate::machine;
     use crate::schedule;
     use crate::stuck::std_wait;
+    use crate::switch;
     use std::cell::Cell;
     use std::collections::HashMap;
     use std::env;
@@ -143,6 +144,7 @@ mod shown {
                     crate::fatal::fatal!("a panic while a stack was walked");
                 }
             });
+            switch::about_to_leave();
             let woken = yielder.suspend(left);
             if woken != Woken::Captured {
                 return woken;

@@ -15,7 +15,7 @@ use crate::shim::fixed::{AtomicBool, AtomicU32, AtomicU64, compiler_fence};
 use crate::shim::{Acquire, Mutex, Relaxed, Release, SeqCst};
 use crate::stack::Pool;
 use crate::state::Woken;
-use crate::switch::Left;
+use crate::switch::{self, Left};
 use crate::timers::{Key, Timers};
 use std::any::Any;
 use std::cell::{Cell, RefCell};
@@ -601,6 +601,7 @@ pub(crate) fn leave(header: &Header, left: Left) -> Woken {
 /// The switch itself; a capture in between is no return.
 #[inline(always)]
 fn suspend(header: &Header, left: Left) -> Woken {
+    switch::about_to_leave();
     // SAFETY: 1. the caller of `leave` runs on its stack.
     let woken = unsafe { header.yielder() }.suspend(left);
     if woken == Woken::Captured {

@@ -109,6 +109,9 @@ impl Netpoll {
     /// as one.
     pub(crate) fn register(&self, fd: RawFd, slot: &'static Slot) -> io::Result<Registration> {
         let token = Token(std::ptr::from_ref(slot) as usize);
+        // ORDER: AcqRel pairs with `fetch`.
+        #[cfg(raddle_tsan)]
+        ORDERED.fetch_add(1, crate::shim::AcqRel);
         let registry = &self.shared.registry;
         let mut source = SourceFd(&fd);
         match registry.register(&mut source, token, interest()) {
@@ -283,12 +286,20 @@ struct Found {
     was_called: bool,
 }
 
+/// What the kernel orders by its own locks, for the thread sanitizer: it sees
+/// two descriptors where the registry is a clone.
+#[cfg(raddle_tsan)]
+static ORDERED: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(0);
+
 fn fetch((poll, events): &mut (Poll, Events), timeout: Option<Duration>) -> Found {
     match poll.poll(events, timeout) {
         Ok(()) => {}
         Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
         Err(error) => fatal!("the netpoller cannot wait: {error}"),
     }
+    // ORDER: Acquire pairs with `register`: what is told is registered.
+    #[cfg(raddle_tsan)]
+    ORDERED.load(Acquire);
     let ready: Vec<_> = events
         .iter()
         .filter(|event| event.token() != CALL)

@@ -24,7 +24,11 @@ pub(crate) type Yielder = RawYielder<Woken, Left>;
 /// Never dropped while suspended: frames that others borrow from may be on
 /// the stack, and unwinding it from outside is not ours to decide. It is
 /// taken apart by `into_stack` once it has ended, or leaked.
-pub(crate) struct Coroutine(ManuallyDrop<Raw<Woken, Left, (), OnStack>>);
+pub(crate) struct Coroutine {
+    raw: ManuallyDrop<Raw<Woken, Left, (), OnStack>>,
+    #[cfg(raddle_tsan)]
+    fiber: fiber::Fiber,
+}
 
 impl Coroutine {
     /// Prepares `body` to run on `stack` for `header`.
@@ -36,19 +40,24 @@ impl Coroutine {
         header: NonNull<Header>,
         body: unsafe fn(NonNull<Header>, &Yielder),
     ) -> Self {
-        Self(ManuallyDrop::new(Raw::with_stack(
-            OnStack(stack),
-            move |yielder: &Yielder, _first| {
-                // SAFETY: the contract of `body` is this function's 1.
-                unsafe { body(header, yielder) }
-            },
-        )))
+        let raw = Raw::with_stack(OnStack(stack), move |yielder: &Yielder, _first| {
+            // SAFETY: the contract of `body` is this function's 1.
+            unsafe { body(header, yielder) }
+            about_to_leave();
+        });
+        Self {
+            raw: ManuallyDrop::new(raw),
+            #[cfg(raddle_tsan)]
+            fiber: fiber::Fiber::new(),
+        }
     }
 
     /// Runs until the goroutine leaves its stack; `woken` is what the park it
     /// was in returns.
     pub(crate) fn resume(&mut self, woken: Woken) -> Left {
-        match self.0.resume(woken) {
+        #[cfg(raddle_tsan)]
+        let _until_it_leaves = self.fiber.enter();
+        match self.raw.resume(woken) {
             CoroutineResult::Yield(left) => left,
             CoroutineResult::Return(()) => Left::Ended,
         }
@@ -56,8 +65,80 @@ impl Coroutine {
 
     /// Takes the stack of one that has ended.
     pub(crate) fn into_stack(self) -> Stack {
-        debug_assert!(self.0.done());
-        ManuallyDrop::into_inner(self.0).into_stack().0
+        debug_assert!(self.raw.done());
+        ManuallyDrop::into_inner(self.raw).into_stack().0
+    }
+}
+
+/// To be called right before a goroutine leaves its stack: the thread
+/// sanitizer wants to know. Nothing otherwise.
+#[inline(always)]
+pub(crate) fn about_to_leave() {
+    #[cfg(raddle_tsan)]
+    fiber::leave();
+}
+
+/// The thread sanitizer's view of stacks: .ci/sanitizers.
+#[cfg(raddle_tsan)]
+mod fiber {
+    use std::cell::Cell;
+    use std::ffi::{c_uint, c_void};
+    use std::ptr;
+
+    unsafe extern "C" {
+        fn __tsan_get_current_fiber() -> *mut c_void;
+        fn __tsan_create_fiber(flags: c_uint) -> *mut c_void;
+        fn __tsan_destroy_fiber(fiber: *mut c_void);
+        fn __tsan_switch_to_fiber(fiber: *mut c_void, flags: c_uint);
+    }
+
+    thread_local! {
+        /// Who resumed the goroutine that this thread runs.
+        static RESUMER: Cell<*mut c_void> = const { Cell::new(ptr::null_mut()) };
+    }
+
+    pub(super) struct Fiber(*mut c_void);
+
+    impl Fiber {
+        pub(super) fn new() -> Self {
+            // SAFETY: no contract; the sanitizer's runtime is linked.
+            Self(unsafe { __tsan_create_fiber(0) })
+        }
+
+        /// Right before the goroutine is resumed. What this thread did before
+        /// is before what the goroutine does, as 0 says.
+        #[inline(never)]
+        pub(super) fn enter(&self) -> Resumed {
+            // SAFETY: as in `new`.
+            let resumer = unsafe { __tsan_get_current_fiber() };
+            let resumed = Resumed(RESUMER.replace(resumer));
+            // SAFETY: it is alive while `self` is, and runs nowhere else.
+            unsafe { __tsan_switch_to_fiber(self.0, 0) }
+            resumed
+        }
+    }
+
+    /// A goroutine that captures another one resumes it, and has a resumer
+    /// itself.
+    pub(super) struct Resumed(*mut c_void);
+
+    impl Drop for Resumed {
+        fn drop(&mut self) {
+            RESUMER.set(self.0);
+        }
+    }
+
+    impl Drop for Fiber {
+        fn drop(&mut self) {
+            // SAFETY: its goroutine has ended, and nobody is on it.
+            unsafe { __tsan_destroy_fiber(self.0) }
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn leave() {
+        // SAFETY: who resumed us waits for it, on this thread.
+        unsafe { __tsan_switch_to_fiber(RESUMER.get(), 0) }
     }
 }
 
