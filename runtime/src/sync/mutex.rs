@@ -50,7 +50,8 @@ pub type Mutex<T> = lock_api::Mutex<RawMutex, T>;
 /// Holds a [`Mutex`] while it lives, and derefs to its value.
 ///
 /// # Blocking
-/// Never; dropping it does not either.
+/// `bump`, `unlocked` and `unlocked_fair` park, for the lock; dropping it
+/// never blocks.
 ///
 /// # Go
 /// None: `Unlock` is a call there, often deferred.

@@ -130,7 +130,8 @@ impl<T: ?Sized + fmt::Debug> fmt::Debug for ReentrantMutex<T> {
 /// Holds a [`ReentrantMutex`] while it lives, once.
 ///
 /// # Blocking
-/// Never; dropping it does not either.
+/// `bump`, `unlocked` and `unlocked_fair` park, for the lock; dropping it
+/// never blocks.
 ///
 /// # Go
 /// None.

@@ -53,7 +53,8 @@ pub type RwLock<T> = lock_api::RwLock<RawRwLock, T>;
 /// Reads an [`RwLock`]'s value while it lives.
 ///
 /// # Blocking
-/// Never; dropping it does not either.
+/// `bump`, `unlocked` and `unlocked_fair` park, for the lock; dropping it
+/// never blocks.
 ///
 /// # Go
 /// None: `RUnlock` is a call there, often deferred.
@@ -62,7 +63,8 @@ pub type RwLockReadGuard<'a, T> = lock_api::RwLockReadGuard<'a, RawRwLock, T>;
 /// Writes an [`RwLock`]'s value while it lives.
 ///
 /// # Blocking
-/// Never, but `bump` and `unlocked` do; dropping it does not.
+/// `bump`, `unlocked` and `unlocked_fair` park, for the lock; dropping it
+/// never blocks.
 ///
 /// # Go
 /// None: `Unlock` is a call there, often deferred.
@@ -72,7 +74,8 @@ pub type RwLockWriteGuard<'a, T> = lock_api::RwLockWriteGuard<'a, RawRwLock, T>;
 /// there is one of these at a time, beside readers.
 ///
 /// # Blocking
-/// `upgrade` parks until the readers have left; dropping it never blocks.
+/// `upgrade` and `with_upgraded` park until the readers have left, `bump`,
+/// `unlocked` and `unlocked_fair` for the lock; dropping it never blocks.
 ///
 /// # Go
 /// None.
