@@ -109,6 +109,22 @@ fn an_error_is_not_lost_when_another_run_follows() {
     assert!(err.contains(part), "{err}");
 }
 
+/// What it fails with belongs to its goroutine alone.
+#[raddle::test]
+#[ignore = "for a child process: it fails"]
+fn a_child_fails_by_what_is_not_send() -> Result<(), Box<dyn std::error::Error>> {
+    if is_child() {
+        return Err("words in a box".into());
+    }
+    Ok(())
+}
+
+#[test]
+fn an_error_that_is_not_send_fails_a_test_and_is_told() {
+    let err = fails("a_child_fails_by_what_is_not_send");
+    assert!(err.contains("words in a box"), "{err}");
+}
+
 #[raddle::test(procs = [1])]
 #[ignore = "for a child process: it fails"]
 fn a_child_returns_an_error_and_leaves_one_behind() -> Result<(), String> {

@@ -50,8 +50,22 @@ fn a_test_may_return_a_result() -> Result<(), std::num::ParseIntError> {
     Ok(())
 }
 
+#[raddle::test(procs = [1, 2])]
+fn a_test_may_return_an_error_that_is_not_send() -> Result<(), Box<dyn std::error::Error>> {
+    let n: u32 = "12".parse()?;
+    assert_eq!(n, 12);
+    Ok(())
+}
+
 #[raddle::test]
-fn a_test_may_hide_what_it_returns() -> impl std::process::Termination + Send {
+#[should_panic(expected = "though it says what it returns")]
+#[allow(clippy::unused_unit)]
+fn a_test_that_returns_nothing_may_say_so() -> () {
+    panic!("though it says what it returns");
+}
+
+#[raddle::test]
+fn a_test_may_hide_what_it_returns() -> impl std::process::Termination {
     std::process::ExitCode::SUCCESS
 }
 

@@ -124,5 +124,6 @@ pub mod __private {
     pub use crate::start::{main, main_migrate};
     pub use crate::testing::{TestOptions, test, test_migrate};
     pub use raddle_scheduler::locks::rings_found;
+    pub use std::process::ExitCode;
     pub use std::{eprint, format, print};
 }

@@ -29,7 +29,7 @@ const GRACE: Duration = Duration::from_millis(200);
 
 /// `#[raddle::test]`.
 #[track_caller]
-pub fn test<T: Termination + Send + 'static>(options: TestOptions, body: fn() -> T) -> T {
+pub fn test<T: Termination + 'static>(options: TestOptions, body: fn() -> T) -> ExitCode {
     run_all(options, Location::caller(), body, &[("pinned", |b| b)])
 }
 
@@ -39,10 +39,10 @@ pub fn test<T: Termination + Send + 'static>(options: TestOptions, body: fn() ->
 /// 1. The contract of [`Builder::migrate`].
 #[track_caller]
 #[allow(unsafe_code, reason = "passes the caller's promise on")]
-pub unsafe fn test_migrate<T: Termination + Send + 'static>(
+pub unsafe fn test_migrate<T: Termination + 'static>(
     options: TestOptions,
     body: fn() -> T,
-) -> T {
+) -> ExitCode {
     let migrate: Mode = |builder| {
         // SAFETY: 1. and 2. are the caller's promise.
         unsafe { builder.migrate() }
@@ -53,19 +53,19 @@ pub unsafe fn test_migrate<T: Termination + Send + 'static>(
 
 type Mode = fn(Builder) -> Builder;
 
-fn run_all<T: Termination + Send + 'static>(
+fn run_all<T: Termination + 'static>(
     options: TestOptions,
     site: &'static Location<'static>,
     body: fn() -> T,
     modes: &[(&'static str, Mode)],
-) -> T {
-    let mut last: Option<(T, Run)> = None;
+) -> ExitCode {
+    let mut last: Option<(ExitCode, Run)> = None;
     for &(mode, set_mode) in modes {
         let as_chosen = options.procs.iter().map(|n| Some(*n));
         let as_the_environment_says = options.procs.is_empty().then_some(None);
         for procs in as_chosen.chain(as_the_environment_says) {
-            if let Some((value, run)) = last.take() {
-                run.expect_success(value);
+            if let Some((status, run)) = last.take() {
+                run.expect_success(status);
             }
             let builder = match procs {
                 Some(n) => Builder::new().max_procs(n),
@@ -86,7 +86,7 @@ fn run_all<T: Termination + Send + 'static>(
             last = Some((run.go(site, body, runtime), run));
         }
     }
-    // The runner says what the last one returned.
+    // The runner judges the last one.
     last.expect("at least one run").0
 }
 
@@ -116,17 +116,19 @@ impl fmt::Display for Run {
 impl Run {
     /// On `runtime`. A body that misses its deadline is left behind with its
     /// runtime: it may hold anything.
-    fn go<T: Termination + Send + 'static>(
+    fn go<T: Termination + 'static>(
         self,
         site: &'static Location<'static>,
         body: fn() -> T,
         runtime: Runtime,
-    ) -> T {
+    ) -> ExitCode {
         let name = self.options.name;
         let (done, outcome) = channel();
         let scheduler = runtime.scheduler();
         let spawned = spawn_with(scheduler, site, main_options(scheduler), move || {
-            let _nobody_waits = done.send(catch_unwind(body));
+            // What it returns need not be `Send`, so it is reported here. That
+            // prints the error that it may be.
+            let _nobody_waits = done.send(catch_unwind(|| body().report()));
         });
         let goroutine = match spawned {
             Ok(goroutine) => goroutine,
@@ -134,9 +136,9 @@ impl Run {
         };
         let limit = Duration::from_millis(self.options.deadline_ms);
         match outcome.recv_timeout(limit) {
-            Ok(Ok(value)) => {
+            Ok(Ok(status)) => {
                 let _ended = goroutine.join();
-                self.judge(value, runtime)
+                self.judge(status, runtime)
             }
             Ok(Err(payload)) => {
                 self.say_which();
@@ -152,20 +154,18 @@ impl Run {
         }
     }
 
-    /// The body returned `value`.
-    fn judge<T: Termination>(self, value: T, runtime: Runtime) -> T {
+    /// The body returned, with `status`.
+    fn judge(self, status: ExitCode, runtime: Runtime) -> ExitCode {
         if self.options.leaks {
             drop(runtime);
-            return value;
+            return status;
         }
         match left_behind(runtime.scheduler()) {
             Ok(()) => {
                 drop(runtime);
-                value
+                status
             }
             Err(leaks) => {
-                // Prints the error that it may be.
-                let _worse = value.report();
                 let _left = runtime.shutdown_timeout(GRACE);
                 panic!(
                     "{} left goroutines behind ({self}): {leaks}\n\
@@ -178,9 +178,8 @@ impl Run {
     }
 
     /// Another run follows.
-    fn expect_success(self, value: impl Termination) {
-        // Prints the error that it may be.
-        if value.report() != ExitCode::SUCCESS {
+    fn expect_success(self, status: ExitCode) {
+        if status != ExitCode::SUCCESS {
             panic!("{} returned a failure ({self})", self.options.name);
         }
     }

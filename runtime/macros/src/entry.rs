@@ -6,7 +6,7 @@ use quote::{quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
-use syn::{Error, Result, ReturnType, Safety, Signature, Token, Visibility};
+use syn::{Error, Result, ReturnType, Safety, Signature, Token, Type, Visibility};
 
 use crate::options::{Attribute, Options};
 
@@ -113,6 +113,16 @@ impl Function {
         quote!(#[allow(dead_code)] #vis fn #ident() {})
     }
 
+    /// Whether it says that it returns nothing, or says nothing.
+    fn returns_unit(&self) -> bool {
+        match &self.sig.output {
+            ReturnType::Default => true,
+            ReturnType::Type(_, output) => {
+                matches!(&**output, Type::Tuple(tuple) if tuple.elems.is_empty())
+            }
+        }
+    }
+
     /// Where an error about the returned type belongs.
     fn output_span(&self) -> Span {
         match &self.sig.output {
@@ -170,7 +180,7 @@ fn test(function: &Function, options: &Options) -> TokenStream {
     let Function {
         attrs, vis, sig, ..
     } = function;
-    let (ident, output, inner) = (&sig.ident, &sig.output, function.inner());
+    let (ident, inner) = (&sig.ident, function.inner());
     let name = ident.unraw().to_string();
     let leaks = options.leaks;
     let deadline_ms = Literal::u64_unsuffixed(options.deadline_ms);
@@ -190,15 +200,22 @@ fn test(function: &Function, options: &Options) -> TokenStream {
             let call =
                 quote_spanned!(at=> ::raddle::__private::test_migrate(#options_value, #ident));
             let (excuse, block) = unsafe_block(unsafety, call);
-            quote_spanned!(Span::mixed_site()=> #excuse let outcome = #block; outcome)
+            quote_spanned!(Span::mixed_site()=> #excuse let status = #block; status)
         }
+    };
+    // What the body returns is reported where it runs; a status comes out.
+    // `#[should_panic]` is for tests that return nothing.
+    let (output, end) = if function.returns_unit() {
+        (None, Some(quote!(;)))
+    } else {
+        (Some(quote!(-> ::raddle::__private::ExitCode)), None)
     };
     quote! {
         #[::core::prelude::v1::test]
         #(#attrs)*
         #vis fn #ident() #output {
             #inner
-            #start
+            #start #end
         }
     }
 }
@@ -271,7 +288,8 @@ mod tests {
                      }, r#try)";
         let whole = |call: &str| {
             tokens(&format!(
-                "#[::core::prelude::v1::test] #[ignore] fn r#try() -> Result<(), E> {{ \
+                "#[::core::prelude::v1::test] #[ignore] \
+                 fn r#try() -> ::raddle::__private::ExitCode {{ \
                      fn r#try() -> Result<(), E> {{ body() }} {call} }}"
             ))
         };
@@ -290,7 +308,7 @@ mod tests {
             ),
             whole(&format!(
                 "#[allow(clippy::undocumented_unsafe_blocks)] \
-                 let outcome = unsafe {{ ::raddle::__private::test_migrate {} }}; outcome",
+                 let status = unsafe {{ ::raddle::__private::test_migrate {} }}; status",
                 call.replace("LEAKS", "true")
             ))
         );

@@ -177,7 +177,8 @@ pub fn main(options: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// As the body may run several times, it must not count on being first. Other
 /// attributes work as on any test: `#[ignore]`, `#[should_panic]`, `#[cfg]`.
-/// The body may return `()` or a `Result`.
+/// The body may return what any test may, `()` or a `Result`, also one that
+/// is not `Send`, as `Result<(), Box<dyn std::error::Error>>`.
 ///
 /// # Blocking
 /// The body runs as a goroutine: what would block parks. The thread of the
