@@ -350,6 +350,27 @@ fn who_asks_whether_a_goroutine_is_finished_lets_it_finish() {
     });
 }
 
+#[test]
+fn who_asks_whether_a_scoped_goroutine_is_finished_lets_it_finish() {
+    on_runtimes(&[1], &MODES, limit(60), |runtime, what| {
+        let begin = Instant::now();
+        runtime.run(|| {
+            let (begun_tx, begun) = chan::bounded(0);
+            raddle::scope(|s| {
+                let handle = s.spawn(move || {
+                    begun_tx.send(()).unwrap();
+                    raddle::yield_now();
+                });
+                // It is at home here now.
+                begun.recv().unwrap();
+                while !handle.is_finished() {}
+            });
+        });
+        let took = begin.elapsed();
+        assert!(took < SOON, "{what}: {took:?}");
+    });
+}
+
 /// Neither with sends that may fail: into a channel without a limit they fail
 /// only when nobody receives any more.
 #[test]

@@ -510,7 +510,11 @@ impl<T> ScopedJoinHandle<'_, T> {
     /// As [`JoinHandle::is_finished`].
     #[must_use]
     pub fn is_finished(&self) -> bool {
-        self.join.is_finished()
+        let is_finished = self.join.is_finished();
+        if !is_finished {
+            scheduler::poll_point();
+        }
+        is_finished
     }
 
     /// As [`JoinHandle::goroutine`].
