@@ -226,6 +226,41 @@ fn a_hook_is_called_once_a_deadlock() {
     assert_eq!(text, format!("told: {FIRST}\n"));
 }
 
+/// A hook that panics has done nothing about it: the report comes, as if none
+/// had been set. One that did its part before is called for each deadlock.
+fn a_hook_that_panics_does_not_leave_the_program_hanging() {
+    const NAME: &str = "a_hook_that_panics_does_not_leave_the_program_hanging";
+    static SLEEPER: Mutex<Option<raddle::Goroutine>> = Mutex::new(None);
+    fn fail(_report: &Report) {
+        let sleeper = SLEEPER.lock().unwrap().take();
+        match sleeper {
+            Some(sleeper) => sleeper.unpark(),
+            None => panic!("the hook is lost"),
+        }
+    }
+    if let Some(role) = role() {
+        let mode = MODES.into_iter().find(|mode| format!("{mode:?}") == role);
+        let runtime = builder(mode.unwrap(), 1).on_deadlock(Hook(fail)).build();
+        runtime.unwrap().run(|| {
+            for _ in 0..2 {
+                *SLEEPER.lock().unwrap() = Some(raddle::current());
+                raddle::park();
+            }
+            println!("asleep for good");
+            raddle::park();
+        });
+        return;
+    }
+    for mode in MODES {
+        let (output, text) = play(NAME, &format!("{mode:?}"));
+        assert_eq!(output.status.code(), Some(2), "{text}");
+        assert!(text.contains("the hook is lost"), "{text}");
+        let reports = text.matches(FIRST).count();
+        assert_eq!(reports, 1, "{text}");
+        assert!(stdout(&output).contains("asleep for good"), "{text}");
+    }
+}
+
 /// Nor when machines that have been idle for long give their threads up.
 fn a_hook_is_not_called_again_when_idle_threads_end() {
     const NAME: &str = "a_hook_is_not_called_again_when_idle_threads_end";
@@ -449,6 +484,7 @@ bare::tests![
     a_lock_cycle_is_shown_when_all_are_asleep,
     a_hook_gets_the_report_and_the_program_goes_on,
     a_hook_is_called_once_a_deadlock,
+    a_hook_that_panics_does_not_leave_the_program_hanging,
     a_hook_is_not_called_again_when_idle_threads_end,
     who_ignores_deadlocks_sleeps_on,
     goroutines_of_two_runtimes_are_asleep,

@@ -69,7 +69,8 @@ pub enum OnDeadlock {
     /// Prints the report, and ends the process with this status.
     Exit(i32),
     /// Calls this with the report, once until a goroutine has run again, on a
-    /// thread of its own.
+    /// thread of its own. If it panics the report is printed and the process
+    /// ends, as by `Exit(2)`.
     Hook(fn(&Report)),
     /// Nothing.
     Ignore,

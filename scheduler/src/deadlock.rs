@@ -43,6 +43,7 @@ use crate::clock;
 use crate::config::OnDeadlock;
 use crate::goroutine::Goroutine;
 use crate::handoff;
+use crate::locals;
 use crate::locks::{self, Found};
 use crate::machine::Machine;
 use crate::report::{Doing, Dump, GoroutineDump, Report, ThreadDump};
@@ -424,6 +425,9 @@ fn answer(runtimes: &[Arc<Scheduler>], report: Box<Report>) {
     do_as_told(concerned, report);
 }
 
+/// Of a program whose hook panicked: as if none had been set.
+const STATUS_WITHOUT_HOOK: i32 = 2;
+
 fn do_as_told<'a>(concerned: impl Iterator<Item = &'a Arc<Scheduler>>, report: Box<Report>) {
     let mut hooks: Vec<fn(&Report)> = Vec::new();
     let mut status = None;
@@ -436,9 +440,15 @@ fn do_as_told<'a>(concerned: impl Iterator<Item = &'a Arc<Scheduler>>, report: B
     }
     let has_hooks = !hooks.is_empty();
     let end = move || {
+        let mut status = status;
         for hook in &hooks {
-            // What it panics with has been shown.
-            let _ended = catch_unwind(AssertUnwindSafe(|| hook(&report)));
+            let ended = catch_unwind(AssertUnwindSafe(|| hook(&report)));
+            if let Err(payload) = ended {
+                // It has been shown. What it would have done is left undone,
+                // and nobody else does it.
+                locals::quietly(|| drop(payload));
+                status = status.or(Some(STATUS_WITHOUT_HOOK));
+            }
         }
         if let Some(status) = status {
             // Not `eprintln!`: a test harness keeps that, and loses it.
