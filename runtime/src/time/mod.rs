@@ -18,8 +18,9 @@ use std::time::{Duration, Instant};
 /// wake their thread once. Timers, tickers and time limits are exact.
 ///
 /// # Blocking
-/// Parks the goroutine; on a plain OS thread, blocks the thread. Returns at
-/// once for a duration of zero.
+/// Parks the goroutine; on a plain OS thread, blocks the thread. For a
+/// duration of zero it returns at once, or yields when the caller's time slice
+/// is over.
 ///
 /// # Examples
 /// ```
@@ -35,15 +36,16 @@ use std::time::{Duration, Instant};
 /// # Go
 /// `time.Sleep`.
 pub fn sleep(duration: Duration) {
-    if !duration.is_zero() {
-        sleep_till(clock::after(duration));
+    if duration.is_zero() {
+        return raddle_scheduler::checkpoint();
     }
+    sleep_till(clock::after(duration));
 }
 
 /// Waits until `deadline`, as precisely as [`sleep`].
 ///
 /// # Blocking
-/// As [`sleep`]; returns at once when `deadline` is past.
+/// As [`sleep`]; for a `deadline` that is past as for a duration of zero.
 ///
 /// # Go
 /// `time.Sleep(time.Until(t))`.
