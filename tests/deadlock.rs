@@ -294,6 +294,65 @@ fn who_ignores_deadlocks_sleeps_on() {
     assert_eq!(text, "");
 }
 
+/// A time limit is one, however far, for each wait that takes one.
+fn who_waits_for_a_time_beyond_all_time_is_not_asleep_for_ever() {
+    use raddle::chan::{bounded, select};
+    use raddle::sync::{Condvar, Mutex, RwLock};
+    const NAME: &str = "who_waits_for_a_time_beyond_all_time_is_not_asleep_for_ever";
+    const MAX: Duration = Duration::MAX;
+    const WAITS: [(&str, fn()); 9] = [
+        ("sleep", || raddle::time::sleep(MAX)),
+        ("park", || raddle::park_timeout(MAX)),
+        ("recv", || {
+            let (_sender, receiver) = bounded::<()>(0);
+            let _late = receiver.recv_timeout(MAX);
+        }),
+        ("send", || {
+            let (sender, _receiver) = bounded(0);
+            let _late = sender.send_timeout((), MAX);
+        }),
+        ("select", || {
+            let (_sender, receiver) = bounded::<()>(0);
+            select! {
+                recv(receiver) -> _ => {}
+                default(MAX) => {}
+            }
+        }),
+        ("timer", || {
+            let _never = raddle::time::Timer::new(MAX).chan().recv();
+        }),
+        ("condvar", || {
+            let lock = Mutex::new(());
+            let mut guard = lock.lock();
+            let _late = Condvar::new().wait_for(&mut guard, MAX);
+        }),
+        ("mutex", || {
+            let lock = Mutex::new(());
+            let _held = lock.lock();
+            drop(lock.try_lock_for(MAX));
+        }),
+        ("rwlock", || {
+            let lock = RwLock::new(());
+            let _held = lock.read();
+            drop(lock.try_write_for(MAX));
+        }),
+    ];
+    if let Some(role) = role() {
+        end_by_signal_after(1);
+        let (_, wait) = WAITS.into_iter().find(|(name, _)| *name == role).unwrap();
+        return raddle::run(wait);
+    }
+    thread::scope(|s| {
+        for (name, _) in WAITS {
+            s.spawn(move || {
+                let (output, text) = play(NAME, name);
+                assert_ended_by_signal(&output, &text);
+                assert_eq!(text, "", "{name}");
+            });
+        }
+    });
+}
+
 /// Each waits for the other's, or one of them ignores it: all are shown, and
 /// the status is of the one that has some to say.
 fn goroutines_of_two_runtimes_are_asleep() {
@@ -487,6 +546,7 @@ bare::tests![
     a_hook_that_panics_does_not_leave_the_program_hanging,
     a_hook_is_not_called_again_when_idle_threads_end,
     who_ignores_deadlocks_sleeps_on,
+    who_waits_for_a_time_beyond_all_time_is_not_asleep_for_ever,
     goroutines_of_two_runtimes_are_asleep,
     a_runtime_without_goroutines_does_not_decide,
     goexit_in_main_ends_in_a_deadlock,

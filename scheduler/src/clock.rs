@@ -15,16 +15,21 @@ pub fn now() -> u64 {
     nanos(start().elapsed())
 }
 
-/// The moment `timeout` from now; the end of time when that is too far.
+/// The last moment there is, in some 584 years. `u64::MAX` is none: who waits
+/// until then has no time limit, and nothing will wake it.
+const LAST: u64 = u64::MAX - 1;
+
+/// The moment `timeout` from now; the last one when that is too far.
 #[must_use]
 pub fn after(timeout: Duration) -> u64 {
-    now().saturating_add(nanos(timeout))
+    now().saturating_add(nanos(timeout)).min(LAST)
 }
 
-/// The moment `instant`; now, if that is past.
+/// The moment `instant`; now, if that is past, and the last one when it is
+/// too far.
 #[must_use]
 pub fn at(instant: Instant) -> u64 {
-    nanos(instant.saturating_duration_since(start()))
+    nanos(instant.saturating_duration_since(start())).min(LAST)
 }
 
 /// Sleeps shorter than this end when they should; in nanoseconds.
@@ -60,8 +65,9 @@ fn nanos(duration: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use super::{EXACT, LATE_MOST, LATE_PART, rounded_up};
+    use super::{EXACT, LAST, LATE_MOST, LATE_PART, after, rounded_up};
     use proptest::prelude::*;
+    use std::time::Duration;
 
     proptest! {
         #[test]
@@ -84,7 +90,8 @@ mod tests {
     }
 
     #[test]
-    fn the_end_of_time_stays() {
-        assert_eq!(rounded_up(u64::MAX, 7), u64::MAX);
+    fn the_last_moment_is_one() {
+        assert_eq!(after(Duration::MAX), LAST);
+        assert_eq!(rounded_up(LAST, 7), LAST);
     }
 }

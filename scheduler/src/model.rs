@@ -74,10 +74,11 @@ pub mod clock {
         NOW.get()
     }
 
-    /// The moment `timeout` from now; the end of time when that is too far.
+    /// The moment `timeout` from now; the last one when that is too far.
     #[must_use]
     pub fn after(timeout: Duration) -> u64 {
-        now().saturating_add(u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX))
+        let nanos = u64::try_from(timeout.as_nanos()).unwrap_or(u64::MAX);
+        now().saturating_add(nanos).min(u64::MAX - 1)
     }
 
     /// Moves the clock, for all threads of the model.

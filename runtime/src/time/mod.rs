@@ -17,6 +17,10 @@ use std::time::{Duration, Instant};
 /// most about half a millisecond, so that many that end about the same time
 /// wake their thread once. Timers, tickers and time limits are exact.
 ///
+/// The longest sleep, and time limit, is some 584 years: what is longer lasts
+/// so long. However far the end, who waits for it is not asleep for ever, as
+/// far as the deadlock report goes.
+///
 /// # Blocking
 /// Parks the goroutine; on a plain OS thread, blocks the thread. For a
 /// duration of zero it returns at once, or yields when the caller's time slice
