@@ -5,6 +5,7 @@ mod common;
 mod places;
 
 use common::{MODES, ON_PURPOSE, is_on_purpose, limit, rounds, runtime, with_deadline};
+use common::{child, is_child, stderr};
 use places::{Member, at_each_place};
 use raddle::sync::errgroup::Group;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
@@ -122,6 +123,46 @@ fn a_members_panic_comes_out_of_wait() {
         assert_eq!(group.wait(), Err(()), "{}", place.name);
         group.go(|| raddle::goexit());
         assert_eq!(group.wait(), Ok(()), "{}", place.name);
+    });
+}
+
+/// Before `wait` goes on with it, and also for one that is not gone on with.
+#[test]
+fn a_members_panic_says_whose_it_is() {
+    const NAME: &str = "a_members_panic_says_whose_it_is";
+    if is_child() {
+        raddle::run(|| {
+            let group = Group::<()>::new();
+            group.set_limit(1);
+            group.go(|| panic!("first"));
+            group.go(|| panic!("second"));
+            let waits = catch_unwind(AssertUnwindSafe(|| group.wait()));
+            eprintln!("wait: {:?}", waits.unwrap_err().downcast_ref::<&str>());
+        });
+        return;
+    }
+    with_deadline(limit(20), NAME, || {
+        let text = stderr(&child(NAME, &[]));
+        let lines: Vec<_> = text
+            .lines()
+            .filter(|line| line.starts_with("goroutine ") || line.starts_with("wait"))
+            .collect();
+        let [first, second, waits] = lines[..] else {
+            panic!("{text}");
+        };
+        for line in [first, second] {
+            assert!(
+                line.contains(", spawned at tests/sync_errgroup.rs:"),
+                "{text}"
+            );
+        }
+        let goes_on = " panicked, and `wait` of its errgroup goes on with it";
+        assert!(first.ends_with(goes_on), "{text}");
+        assert!(
+            second.contains(" panicked, and its errgroup has another's"),
+            "{text}"
+        );
+        assert_eq!(waits, "wait: Some(\"first\")", "{text}");
     });
 }
 

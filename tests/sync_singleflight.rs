@@ -5,6 +5,7 @@ mod common;
 mod places;
 
 use common::{MODES, ON_PURPOSE, is_on_purpose, limit, rounds, runtime, with_deadline};
+use common::{child, is_child, stderr};
 use places::{Member, at_each_place};
 use raddle::chan::bounded;
 use raddle::sync::singleflight::Group;
@@ -117,6 +118,42 @@ fn a_panic_reaches_every_caller() {
         }
         assert!(channel.recv().is_err(), "{}", place.name);
         assert_eq!(group.work(1, || 2), (2, false), "{}", place.name);
+    });
+}
+
+#[test]
+fn a_shared_panic_says_whose_it_is() {
+    const NAME: &str = "a_shared_panic_says_whose_it_is";
+    if is_child() {
+        raddle::run(|| {
+            let group = Group::<u8, u8>::new();
+            let other = group.clone();
+            let (running, began) = bounded(0);
+            let (open, gate) = bounded::<()>(0);
+            let works = raddle::Builder::new().name("the worker".into());
+            let works = works.spawn(move || {
+                other.work(1, || {
+                    running.send(()).unwrap();
+                    let _closed = gate.recv();
+                    panic!("on purpose")
+                })
+            });
+            began.recv().unwrap();
+            let shares = group.work_chan(1, || unreachable!("it is under way"));
+            drop(open);
+            let payload = works.unwrap().join().unwrap_err();
+            eprintln!("{:?}", payload.downcast_ref::<&str>());
+            assert!(shares.recv().is_err());
+        });
+        return;
+    }
+    with_deadline(limit(20), NAME, || {
+        let text = stderr(&child(NAME, &[]));
+        let is_of_worker = |line: &&str| line.contains(" \"the worker\", spawned at tests/");
+        let line = text.lines().find(is_of_worker).expect(&text);
+        let goes_on = " panicked, and those who share its work go on with it";
+        assert!(line.ends_with(goes_on), "{text}");
+        assert!(text.contains("Some(\"on purpose\")"), "{text}");
     });
 }
 

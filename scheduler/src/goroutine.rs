@@ -7,7 +7,7 @@
 use crate::inbox::Linked;
 use crate::join_word::{JoinWord, Then};
 use crate::locals::{Locals, quietly};
-use crate::machine::Machine;
+use crate::machine::{self, Machine};
 use crate::park::{self, Parker, ThreadIdentity};
 use crate::reason::Reason;
 use crate::scheduler::Scheduler;
@@ -522,6 +522,21 @@ fn report_panic(header: &Header, what: &str) {
     let _ = writeln!(io::stderr(), "{} panicked, {what}", Described(header));
 }
 
+/// Says on stderr that the caller panicked, who that is, and what becomes of
+/// it: by who has caught a panic that is to go on elsewhere.
+#[cold]
+#[inline(never)]
+pub fn report_caught_panic(what: &str) {
+    machine::with_current_goroutine(|header| {
+        if let Some(header) = header {
+            return report_panic(header, what);
+        }
+        let thread = thread::current();
+        let name = thread.name().unwrap_or("<unnamed>");
+        let _ = writeln!(io::stderr(), "thread {name} panicked, {what}");
+    });
+}
+
 /// `goroutine 7 "name", spawned at src/main.rs:3:5`
 pub(crate) struct Described<'a>(pub(crate) &'a Header);
 
@@ -882,10 +897,10 @@ impl<T> fmt::Debug for Join<T> {
 /// `runtime.Goexit`.
 pub fn goexit() -> ! {
     assert!(
-        crate::machine::with_current_goroutine(|current| current.is_some()),
+        machine::with_current_goroutine(|current| current.is_some()),
         "goexit called outside a goroutine"
     );
-    crate::machine::raise(Goexit)
+    machine::raise(Goexit)
 }
 
 /// A million unstarted goroutines are to cost two hundred megabytes.

@@ -144,6 +144,7 @@ mod surface {
     pub use crate::descriptor::{Descriptor, Direction, Watch};
     pub use crate::goroutine::{
         Goexit, Goroutine, GoroutineId, Join, Payload, Shutdown, goexit, is_panic,
+        report_caught_panic,
     };
     pub use crate::handoff::{PinGuard, blocking, on_stack_of, pin};
     pub use crate::later::Later;

@@ -5,7 +5,7 @@ use super::wait_group::WaitGroup;
 use crate::context::{CancelFunc, Context};
 use crate::shim::Mutex;
 use crate::start::with_scheduler;
-use raddle_scheduler::{is_panic, resume};
+use raddle_scheduler::{is_panic, report_caught_panic, resume};
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -19,7 +19,8 @@ use std::sync::Arc;
 /// block the thread. `try_go` never blocks.
 ///
 /// # Panics
-/// `wait` goes on with the panic of a member, if one panicked.
+/// `wait` goes on with the panic of a member, if one panicked. A line on
+/// stderr has said which: its number, its name and where it was spawned.
 ///
 /// # Examples
 /// ```
@@ -64,10 +65,12 @@ impl<E> State<E> {
 }
 
 impl<E> Inner<E> {
-    /// Keeps the first failure of its kind, and ends the context.
-    fn fail<F>(&self, kept: impl FnOnce(&mut State<E>) -> &mut Option<F>, failure: F) {
+    /// Keeps the first failure of its kind, and ends the context. Whether it
+    /// was the first.
+    fn fail<F>(&self, kept: impl FnOnce(&mut State<E>) -> &mut Option<F>, failure: F) -> bool {
         let mut state = self.state.lock();
         let first = kept(&mut state);
+        let is_first = first.is_none();
         // The one that is not kept is dropped after the lock.
         let _late = match first {
             None => first.replace(failure),
@@ -76,6 +79,7 @@ impl<E> Inner<E> {
         let ended = state.end_context();
         drop(state);
         drop(ended);
+        is_first
     }
 }
 
@@ -262,9 +266,17 @@ impl<E: Send + 'static> Member<E> {
             let permit = permit;
             match catch_unwind(AssertUnwindSafe(f)) {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => member.0.fail(|state| &mut state.error, error),
+                Ok(Err(error)) => {
+                    let _is_first = member.0.fail(|state| &mut state.error, error);
+                }
                 Err(payload) if is_panic(payload.as_ref()) => {
-                    member.0.fail(|state| &mut state.panic, payload);
+                    // The payload does not say whose it is.
+                    let is_first = member.0.fail(|state| &mut state.panic, payload);
+                    report_caught_panic(if is_first {
+                        "and `wait` of its errgroup goes on with it"
+                    } else {
+                        "and its errgroup has another's panic to go on with"
+                    });
                 }
                 Err(payload) => resume(payload),
             }

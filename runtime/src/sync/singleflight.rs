@@ -6,7 +6,7 @@ use super::wait_group::WaitGroup;
 use crate::shim;
 use crate::start::with_scheduler;
 use raddle_chan::{Receiver, Sender, bounded};
-use raddle_scheduler::{is_panic, resume};
+use raddle_scheduler::{is_panic, report_caught_panic, resume};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::fmt;
@@ -112,7 +112,8 @@ impl<K: Hash + Eq, V: Clone> Group<K, V> {
     /// work is to wait for oneself.
     ///
     /// # Panics
-    /// As the closure that did the work.
+    /// As the closure that did the work. If others wait for it, a line on
+    /// stderr says whose it was.
     ///
     /// # Go
     /// `Group.Do`.
@@ -188,6 +189,10 @@ impl<K: Hash + Eq, V: Clone> Group<K, V> {
                 (value, is_shared)
             }
             Err(payload) if is_panic(payload.as_ref()) => {
+                if is_shared {
+                    // Others have its payload, which does not say whose it is.
+                    report_caught_panic("and those who share its work go on with it");
+                }
                 let panic = Arc::new(SharedPanic::new(payload));
                 call.set(Err(panic.clone()));
                 drop(ends);
