@@ -627,3 +627,64 @@ fn a_runtime_ends_with_contexts_open() {
         });
     }
 }
+
+/// Whoever waits for a deadline of a runtime that is gone is told, on a plain
+/// thread and at another runtime.
+#[test]
+fn a_deadline_outlives_its_runtime() {
+    for mode in MODES {
+        with_deadline(limit(20), &format!("{mode:?}"), || {
+            let first = runtime(mode, 1);
+            let make = || {
+                let (ctx, _) = Context::background().with_timeout_cause(SHORT, cause("too late"));
+                let (child, _) = ctx.with_cancel();
+                let (kept, _) = Context::background().with_timeout(LONG);
+                (ctx, child, kept)
+            };
+            let (ctx, child, kept) = first.run(make);
+            drop(first);
+            assert_eq!(ctx.done().recv(), Err(chan::RecvError));
+            assert_eq!(ctx.err(), Some(ContextError::DeadlineExceeded));
+            assert_eq!(said(&ctx), "too late");
+            runtime(mode, 1).run(|| assert_eq!(child.done().recv(), Err(chan::RecvError)));
+            assert_eq!(child.err(), Some(ContextError::DeadlineExceeded));
+            assert_eq!(kept.err(), None);
+        });
+    }
+}
+
+/// The deadline comes while the runtime ends: the goroutine that was to end
+/// the context may have been queued, and dropped unrun.
+#[test]
+fn a_deadline_is_not_lost_while_its_runtime_ends() {
+    for mode in MODES {
+        with_deadline(limit(30), &format!("{mode:?}"), || {
+            for n in 0..rounds(100) {
+                let first = runtime(mode, 1);
+                let (ctx, cancel) = first.run(|| {
+                    let wait = Duration::from_micros(n % 50 * 10);
+                    Context::background().with_timeout(wait)
+                });
+                drop(first);
+                assert_eq!(ctx.done().recv(), Err(chan::RecvError));
+                assert_eq!(ctx.err(), Some(ContextError::DeadlineExceeded));
+                drop(cancel);
+            }
+        });
+    }
+}
+
+/// A deadline that has moved is taken back with its context.
+#[test]
+fn a_context_that_outlives_its_runtime_can_be_cancelled() {
+    for mode in MODES {
+        with_deadline(limit(20), &format!("{mode:?}"), || {
+            let first = runtime(mode, 1);
+            let (ctx, cancel) = first.run(|| Context::background().with_timeout(LONG));
+            drop(first);
+            cancel.cancel();
+            assert_eq!(ctx.done().recv(), Err(chan::RecvError));
+            assert_eq!(ctx.err(), Some(ContextError::Canceled));
+        });
+    }
+}

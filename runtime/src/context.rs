@@ -172,7 +172,9 @@ impl Context {
     }
 
     /// A child that ends with this one, at `deadline`, or when the function
-    /// is called. A deadline later than this one's changes nothing.
+    /// is called. A deadline later than this one's changes nothing. It holds
+    /// also when the runtime that made it has ended: the default runtime sees
+    /// to it then, and starts for that if it has not yet.
     ///
     /// # Examples
     /// ```
@@ -325,6 +327,10 @@ impl Context {
 
     /// Calls `f` when this is done, in a goroutine of its own, which does not
     /// exist before. If it is done already, that begins at once.
+    ///
+    /// The goroutine is of the runtime in which this was called. When that has
+    /// ended, `f` is not called any more; [`AfterFunc::stop`] still takes it
+    /// back, and says so.
     ///
     /// # Examples
     /// ```

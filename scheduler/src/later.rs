@@ -19,6 +19,10 @@ use std::sync::{Arc, Weak};
 /// stack of whoever runs timers: it spawns, and does nothing else.
 type Start = Box<dyn Fn(&Scheduler, Arc<Later>) + Send + Sync>;
 
+/// A scheduler that never ends, if there is one to be had. Called on any
+/// thread; it may start one.
+pub type Heir = fn() -> Option<&'static Scheduler>;
+
 /// A goroutine to be started at some time, perhaps again and again.
 ///
 /// Invariants
@@ -30,6 +34,7 @@ pub struct Later {
     scheduler: Weak<Scheduler>,
     timer: Mutex<Option<(MachineRef, Key)>>,
     start: Start,
+    heir: Option<Heir>,
 }
 
 impl Later {
@@ -43,10 +48,29 @@ impl Later {
     where
         F: Fn(&Scheduler, Arc<Later>) + Send + Sync + 'static,
     {
+        Self::with(scheduler, None, start)
+    }
+
+    /// As `new`, of one that outlives `scheduler`. When that ends, `start` is
+    /// called with the heir, though the time may not have come: the goroutine
+    /// it spawns is to look.
+    #[must_use]
+    pub fn with_heir<F>(scheduler: &Scheduler, heir: Heir, start: F) -> Arc<Self>
+    where
+        F: Fn(&Scheduler, Arc<Later>) + Send + Sync + 'static,
+    {
+        Self::with(scheduler, Some(heir), start)
+    }
+
+    fn with<F>(scheduler: &Scheduler, heir: Option<Heir>, start: F) -> Arc<Self>
+    where
+        F: Fn(&Scheduler, Arc<Later>) + Send + Sync + 'static,
+    {
         Arc::new(Self {
             scheduler: scheduler.downgrade(),
             timer: Mutex::new(None),
             start: Box::new(start),
+            heir,
         })
     }
 
@@ -115,18 +139,41 @@ impl Later {
         self.clone().start();
     }
 
-    /// Starts it, unless its scheduler is ending.
+    /// Starts it; on the heir, if its scheduler is ending.
     pub(crate) fn start(self: Arc<Self>) {
-        if let Some(scheduler) = self.scheduler.upgrade() {
-            let _visit = Visit::begin(&scheduler);
-            let starting = scheduler.starts.begin();
-            if !scheduler.is_doomed() {
-                (self.start)(&scheduler, self.clone());
-            }
-            drop(starting);
+        if !self.start_at_home() {
+            self.start_on_heir();
         }
         // Mostly not the last count.
         let _panicked = catch_unwind(AssertUnwindSafe(|| drop(self)));
+    }
+
+    /// Its scheduler ends, and has no goroutine left; this was set and has
+    /// been taken out.
+    pub(crate) fn outlive(self: Arc<Self>) {
+        self.start_on_heir();
+        let _panicked = catch_unwind(AssertUnwindSafe(|| drop(self)));
+    }
+
+    /// Whether its scheduler is not ending.
+    fn start_at_home(self: &Arc<Self>) -> bool {
+        let Some(scheduler) = self.scheduler.upgrade() else {
+            return false;
+        };
+        let _visit = Visit::begin(&scheduler);
+        let starting = scheduler.starts.begin();
+        let is_ending = scheduler.is_doomed();
+        if !is_ending {
+            (self.start)(&scheduler, self.clone());
+        }
+        drop(starting);
+        !is_ending
+    }
+
+    fn start_on_heir(self: &Arc<Self>) {
+        if let Some(scheduler) = self.heir.and_then(|heir| heir()) {
+            (self.start)(scheduler, self.clone());
+        }
     }
 }
 

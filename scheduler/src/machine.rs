@@ -7,7 +7,7 @@ use crate::home_queue::HomeQueue;
 use crate::idle::{Bed, Sleep};
 use crate::inbox::Inbox;
 use crate::netpoll::Ready;
-use crate::park::Alarm;
+use crate::park::{Alarm, Due};
 use crate::processor::{Member, Seat, Summons};
 use crate::run_queue::{Offered, RunQueue};
 use crate::scheduler::Scheduler;
@@ -293,14 +293,22 @@ impl Machine {
     }
 }
 
-impl Drop for Machine {
-    fn drop(&mut self) {
+impl Machine {
+    /// Takes out what was to start at some time. No goroutine is left that
+    /// waits.
+    pub(crate) fn take_laters(&self) -> Vec<Due> {
         let mut left = Vec::new();
         self.timers.take_due(u64::MAX, usize::MAX, |alarm| {
-            // SAFETY: 1. and 2. no goroutine is left that waits; only what
-            // was to start is.
+            // SAFETY: 1. and 2. nobody waits; it has been taken out.
             left.extend(unsafe { alarm.settle() });
         });
+        left
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        drop(self.take_laters());
     }
 }
 

@@ -10,6 +10,7 @@ use crate::injector::Injector;
 use crate::machine::{self, Machine, MachineRef, bump};
 use crate::monitor::Monitor;
 use crate::netpoll::Netpoll;
+use crate::park::Due;
 use crate::processor::{Call, Processors, Summons};
 use crate::roll;
 use crate::schedule::{self, Ending};
@@ -735,7 +736,8 @@ impl Scheduler {
         self.call_for_work();
     }
 
-    /// Ends every thread. No goroutine is left.
+    /// Ends every thread. No goroutine is left. What was to start later is
+    /// left to its heir.
     fn stop(&self) {
         deadlock::unregister(self);
         // ORDER: Release pairs with `is_stopping`.
@@ -752,6 +754,13 @@ impl Scheduler {
         // ORDER: Acquire pairs with the end of a visit.
         while self.visitors.load(Acquire) != 0 {
             thread::yield_now();
+        }
+        for machine in self.machines.iter() {
+            for due in machine.take_laters() {
+                if let Due::Start(later) = due {
+                    later.outlive();
+                }
+            }
         }
     }
 }

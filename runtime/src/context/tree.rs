@@ -10,7 +10,7 @@ use crate::chan::{Never, Receiver, Sender, bounded};
 use crate::go::spawn_on;
 use crate::roster::Roster;
 use crate::shim::Mutex;
-use crate::start::with_scheduler;
+use crate::start::{try_default_scheduler, with_scheduler};
 use raddle_scheduler::{Later, clock};
 use std::collections::VecDeque;
 use std::fmt;
@@ -68,7 +68,8 @@ pub(super) struct Branch {
 /// What ends a branch in time.
 struct Timed {
     cause: Option<Cause>,
-    timer: OnceLock<Arc<Later>>,
+    /// The last that was set.
+    timer: Mutex<Option<Arc<Later>>>,
 }
 
 /// Where others wait for the end of a branch.
@@ -119,26 +120,37 @@ impl Branch {
         branch
     }
 
+    /// Ends it if the time has come, else sets a timer. The runtime of that may
+    /// end before: then the default one comes here again.
     fn end_at(self: &Arc<Self>, deadline: Instant, timed: &Timed) {
         if deadline <= Instant::now() {
             self.end_in_time();
             return;
         }
         let (this, site) = (Arc::downgrade(self), self.site);
+        let heir = || try_default_scheduler().ok();
         let later = with_scheduler(|scheduler| {
-            Later::new(scheduler, move |scheduler, later| {
+            Later::with_heir(scheduler, heir, move |scheduler, later| {
                 if let Some(branch) = this.upgrade() {
+                    let look = Look(Some(branch));
                     spawn_on(scheduler, site, move || {
                         let _later = later;
-                        branch.end_in_time();
+                        look.take();
                     });
                 }
             })
         });
         later.set(clock::at(deadline));
-        let later = timed.timer.get_or_init(|| later);
+        *timed.timer.lock() = Some(later.clone());
+        // The end takes what it finds, under that lock.
         if self.error().is_some() {
             later.cancel();
+        }
+    }
+
+    fn end_if_due(self: &Arc<Self>) {
+        if let (Some(deadline), Some(timed)) = (self.deadline, &self.timed) {
+            self.end_at(deadline, timed);
         }
     }
 
@@ -176,8 +188,8 @@ impl Branch {
         self.gate.get().and_then(|gate| gate.open.lock().take())
     }
 
-    fn timer(&self) -> Option<&Arc<Later>> {
-        self.timed.as_ref().and_then(|timed| timed.timer.get())
+    fn timer(&self) -> Option<Arc<Later>> {
+        self.timed.as_ref().and_then(|timed| timed.timer.lock().clone())
     }
 
     pub(super) fn error(&self) -> Option<ContextError> {
@@ -262,8 +274,8 @@ impl Branch {
     fn cut_off(&mut self) -> Option<Arc<Branch>> {
         self.leave_parent();
         let parent = self.parent.take();
-        let has_timer = self.timer().is_some();
-        if let Some(later) = self.timer() {
+        let timer = self.timer();
+        if let Some(later) = &timer {
             later.cancel();
         }
         let end = End::new(ContextError::Canceled, None);
@@ -276,7 +288,7 @@ impl Branch {
         if heirs.is_empty() {
             return parent;
         }
-        if has_timer {
+        if timer.is_some() {
             let cause = self.timed.as_mut().and_then(|timed| timed.cause.take());
             let stump = Branch::grow(parent.as_ref(), self.deadline, cause, self.site);
             heirs.push(Child::Stump(stump.clone()));
@@ -295,11 +307,33 @@ impl Branch {
     }
 }
 
+/// A look whether a branch is due, by a goroutine. If that is never run, as
+/// its runtime ends, another of the default runtime takes it.
+struct Look(Option<Arc<Branch>>);
+
+impl Look {
+    fn take(mut self) {
+        if let Some(branch) = self.0.take() {
+            branch.end_if_due();
+        }
+    }
+}
+
+impl Drop for Look {
+    fn drop(&mut self) {
+        if let Some(branch) = self.0.take()
+            && let Ok(scheduler) = try_default_scheduler()
+        {
+            spawn_on(scheduler, branch.site, move || branch.end_if_due());
+        }
+    }
+}
+
 impl Timed {
     fn new(cause: Option<Cause>) -> Self {
         Self {
             cause,
-            timer: OnceLock::new(),
+            timer: Mutex::new(None),
         }
     }
 }

@@ -76,6 +76,10 @@ impl Timer {
     /// does not exist before. Each [`reset`](Timer::reset) makes for one more
     /// call; two calls do not overlap, the later waits.
     ///
+    /// The goroutines are of the runtime in which it was made. When that has
+    /// ended, `f` is not called any more, and `stop` and `reset` do nothing and
+    /// give false.
+    ///
     /// # Blocking
     /// Never, but see [`Timer`].
     ///
