@@ -289,6 +289,9 @@ pub fn waiting<T: Send + 'static>(
     while !raddle::observe::dump().to_string().contains(&line) {
         raddle::yield_now();
     }
+    // A dump may take longer than a slice, and cost the caller its processor:
+    // at P = 1 it would go on beside others.
+    raddle::yield_now();
     handle
 }
 
