@@ -78,12 +78,11 @@ fn no_socket_is_overtaken_for_long() {
     for mode in MODES {
         for procs in [1, 2] {
             with_deadline(limit(60), &format!("{mode:?}, P = {procs}"), || {
-                // All others, those that were ahead of it, and some disorder;
-                // more where the system had another take the CPU.
                 let mut worst = Vec::new();
-                let is_kept = (0..4).any(|_| {
-                    worst.push(most_overtaken(&runtime(mode, procs), CONNECTIONS));
-                    worst.last() <= Some(&(4 * CONNECTIONS))
+                // All others, those that were ahead of it, and some disorder.
+                let is_kept = (0..3).any(|_| {
+                    worst.push(overtaken(mode, procs, CONNECTIONS));
+                    worst.last() <= Some(&(5 * CONNECTIONS))
                 });
                 assert!(is_kept, "by {worst:?} answers");
             });
@@ -91,48 +90,74 @@ fn no_socket_is_overtaken_for_long() {
     }
 }
 
-/// How many answers came, at most, from a question to its own.
-fn most_overtaken(runtime: &raddle::runtime::Runtime, connections: usize) -> usize {
+/// How many answers came from a question to its own, but for the ten worst
+/// cases: where the system takes the CPU away somebody is in the midst of a
+/// turn. Pinned, it holds up all who are at home there, and each counts the
+/// answers of its own home alone.
+fn overtaken(mode: Mode, procs: usize, connections: usize) -> usize {
+    const WORST: usize = 10;
+    let runtime = runtime(mode, procs);
     let mut streams: Vec<_> = (0..connections)
         .map(|_| {
             let (mut stream, plain) = pair();
-            drop(runtime.spawn(move || answer(&mut stream)));
+            drop(runtime.spawn(move || answer(&mut stream, mode)));
             plain.set_nonblocking(true).unwrap();
-            (plain, 0)
+            (plain, None)
         })
         .collect();
     for (stream, _) in &mut streams {
         stream.write_all(b"?").unwrap();
     }
-    let (mut answers, mut worst) = (0, 0);
-    while answers < 40 * connections {
+    let (mut answers, mut all) = ([0_usize; 256], Vec::new());
+    while all.len() < 40 * connections {
         for (stream, asked_at) in &mut streams {
-            match stream.read(&mut [0; 1]) {
+            let mut home = [0; 1];
+            match stream.read(&mut home) {
                 Ok(read) => assert_eq!(read, 1, "an end"),
                 Err(error) if error.kind() == ErrorKind::WouldBlock => continue,
                 Err(error) => panic!("{error}"),
             }
-            answers += 1;
-            worst = worst.max(answers - *asked_at);
-            *asked_at = answers;
+            let home = usize::from(home[0]);
+            answers[home] += 1;
+            let at = asked_at.replace((home, answers[home]));
+            all.extend(at.map(|(_, at)| answers[home] - at));
             stream.write_all(b"?").unwrap();
         }
     }
-    worst
+    // Those that wait still.
+    let last = streams.iter().map(|(_, asked_at)| match *asked_at {
+        Some((home, at)) => answers[home] - at,
+        None => usize::MAX,
+    });
+    all.extend(last);
+    all.sort_unstable();
+    all[all.len() - WORST]
 }
 
-/// Each byte, after so much work that there is always somebody in line.
-fn answer(stream: &mut TcpStream) {
+/// Each byte, with the number of its home, after so much work that there is
+/// always somebody in line.
+fn answer(stream: &mut TcpStream, mode: Mode) {
     let mut byte = [0; 1];
     while stream.read_exact(&mut byte).is_ok() {
         let begin = Instant::now();
         while begin.elapsed() < Duration::from_micros(10) {
             spin_loop();
         }
-        if stream.write_all(&byte).is_err() {
+        if stream.write_all(&[home(mode)]).is_err() {
             return;
         }
     }
+}
+
+/// The number of the thread that the caller is at home on; 0 where it may
+/// migrate.
+fn home(mode: Mode) -> u8 {
+    if mode == Mode::Migrate {
+        return 0;
+    }
+    let thread = thread::current();
+    let number = thread.name().and_then(|name| name.rsplit('-').next());
+    number.map_or(0, |number| number.parse().expect("a number"))
 }
 
 #[test]
