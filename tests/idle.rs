@@ -253,21 +253,30 @@ fn the_number_of_threads_does_not_grow_from_burst_to_burst() {
     }
     let before = threads();
     for mode in MODES {
-        let runtime = runtime(mode, 2);
-        let burst = || {
-            let members: Vec<_> = (0..50)
-                .map(|_| runtime.spawn(|| thread::sleep(Duration::from_millis(5))))
-                .collect();
-            for member in members {
-                member.join().unwrap();
-            }
-            threads()
+        let after_bursts = || {
+            let runtime = runtime(mode, 2);
+            let burst = || {
+                let members: Vec<_> = (0..50)
+                    .map(|_| runtime.spawn(|| thread::sleep(Duration::from_millis(5))))
+                    .collect();
+                for member in members {
+                    member.join().unwrap();
+                }
+                threads() - before
+            };
+            let most = (0..20).map(|_| burst()).max().expect("twenty");
+            drop(runtime);
+            let gone = comes_true(Duration::from_secs(5), || threads() <= before);
+            assert!(gone, "{mode:?}: {before} threads became {}", threads());
+            most
         };
-        // As many as calls at once, and a burst of permits lent ahead.
-        let most = (0..20).map(|_| burst()).max().unwrap();
-        assert!(most <= before + 220, "{mode:?}: {most}");
-        drop(runtime);
-        let gone = comes_true(Duration::from_secs(5), || threads() <= before);
-        assert!(gone, "{mode:?}: {before} threads became {}", threads());
+        // As many as calls at once, and a burst of permits lent ahead; more
+        // where the system stops whole CPUs.
+        let mut most = Vec::new();
+        let is_kept = (0..3).any(|_| {
+            most.push(after_bursts());
+            most.last() <= Some(&180)
+        });
+        assert!(is_kept, "{mode:?}: {most:?}");
     }
 }
