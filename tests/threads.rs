@@ -259,11 +259,14 @@ fn a_thread_that_ends_may_wait_for_a_goroutine() {
         let runtime = builder(Mode::Migrate, 1).build().unwrap();
         let (ask, asked) = chan::bounded::<chan::Sender<u32>>(0);
         let (tell, told) = chan::unbounded();
+        let all_have_begun = Arc::new(std::sync::Barrier::new(8));
         let calls: Vec<_> = (0..8)
             .map(|_| {
                 let (ask, tell) = (ask.clone(), tell.clone());
+                let all_have_begun = all_have_begun.clone();
                 runtime.spawn(move || {
-                    thread::sleep(ms(50));
+                    // Each on a thread of its own, of which few stay.
+                    all_have_begun.wait();
                     LOCAL.with(|local| drop(local.set(Farewell(ask, tell))));
                 })
             })
