@@ -3,14 +3,12 @@
 
 mod common;
 
-use common::{MODES, everywhere, limit, on_runtimes};
-use raddle::chan::bounded;
+use common::{MODES, everywhere, limit, on_runtimes, with_deadline};
 use raddle::io::{PipeReader, PipeWriter, pipe};
 use raddle::process::{Command, Stdio};
-use std::io::{ErrorKind, IoSlice, IoSliceMut, Read, Write};
+use rustix::process::{Pid, Signal, kill_process};
+use std::io::{BufRead, BufReader, ErrorKind, IoSlice, IoSliceMut, Read, Write};
 use std::os::unix::process::ExitStatusExt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
 const SHORT: Duration = Duration::from_millis(30);
@@ -90,37 +88,29 @@ fn pipes_have_deadlines_clones_and_vectors() {
     });
 }
 
-/// What runs beside a call on the same processors while it waits.
-fn others_run_beside(call: impl FnOnce()) {
-    let stop = Arc::new(AtomicBool::new(false));
-    let (tell, told) = bounded(1);
-    let other = raddle::spawn({
-        let stop = stop.clone();
-        move || {
-            // ORDER: Relaxed, both: a flag to stop by.
-            let mut turns = 0_u64;
-            while !stop.load(Relaxed) {
-                raddle::time::sleep(Duration::from_millis(1));
-                turns += 1;
-            }
-            tell.send(turns).unwrap();
+/// What runs beside a call on the same processors while it waits: only that
+/// ends the call.
+fn others_run_beside(call: impl FnOnce(), end: impl FnOnce() + Send + 'static) {
+    let other = raddle::spawn(|| {
+        for _ in 0..20 {
+            raddle::time::sleep(Duration::from_millis(1));
         }
+        end();
     });
     call();
-    stop.store(true, Relaxed);
     other.join().unwrap();
-    let turns = told.recv().unwrap();
-    assert!(turns >= 20, "others had {turns} turns");
 }
 
 #[test]
 fn waiting_for_a_child_holds_up_nobody() {
     on_runtimes(&[1, 2], &MODES, limit(20), |runtime, _| {
         runtime.run(|| {
-            others_run_beside(|| {
-                let status = Command::new("sleep").arg("0.3").status().unwrap();
-                assert!(status.success());
-            });
+            let mut child = Command::new("sleep").arg("1000").spawn().unwrap();
+            let id = Pid::from_raw(child.id() as i32).expect("a process");
+            others_run_beside(
+                || assert_eq!(child.wait().unwrap().signal(), Some(9)),
+                move || kill_process(id, Signal::KILL).expect("it runs"),
+            );
         });
     });
 }
@@ -234,7 +224,7 @@ fn the_standard_streams_park() {
     if common::is_child() {
         let runtime = common::runtime(common::Mode::Pinned, 1);
         runtime.run(|| {
-            others_run_beside(|| {
+            let call = || {
                 let mut output = raddle::io::stdout();
                 for line in raddle::io::stdin().lines() {
                     writeln!(output, "<{}>", line.unwrap()).unwrap();
@@ -242,7 +232,8 @@ fn the_standard_streams_park() {
                 output.flush().unwrap();
                 assert!(!output.is_terminal());
                 write!(raddle::io::stderr(), "the end").unwrap();
-            });
+            };
+            others_run_beside(call, || raddle::eprintln!("others run"));
         });
         return;
     }
@@ -254,17 +245,20 @@ fn the_standard_streams_park() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let mut stdin = child.stdin.take().unwrap();
-    let writing = raddle::spawn(move || {
+    with_deadline(limit(20), "", || {
+        let mut stdin = child.stdin.take().unwrap();
+        let mut stderr = BufReader::new(child.stderr.take().unwrap());
+        let mut errors = String::new();
         stdin.write_all(b"one\ntwo").unwrap();
-        raddle::time::sleep(Duration::from_millis(300));
+        stderr.read_line(&mut errors).unwrap();
+        assert_eq!(errors, "others run\n");
         stdin.write_all(b"\r\n\nlast").unwrap();
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        stderr.read_to_string(&mut errors).unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{text}{errors}");
+        assert!(text.contains("<one>\n<two>\n<>\n<last>\n"), "{text}");
+        assert!(errors.contains("the end"), "{errors}");
     });
-    let output = child.wait_with_output().unwrap();
-    writing.join().unwrap();
-    let text = String::from_utf8(output.stdout).unwrap();
-    let errors = String::from_utf8(output.stderr).unwrap();
-    assert!(output.status.success(), "{text}{errors}");
-    assert!(text.contains("<one>\n<two>\n<>\n<last>\n"), "{text}");
-    assert!(errors.contains("the end"), "{errors}");
 }
