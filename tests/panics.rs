@@ -8,9 +8,12 @@ use common::{child, is_child, is_on_purpose, limit, rounds, runtime, seed};
 use common::{stderr, stdout, with_deadline};
 use raddle::runtime::{PanicPolicy, Runtime};
 use raddle::sync::WaitGroup;
-use raddle::{Goexit, Shutdown};
+use raddle::{Goexit, JoinHandle, Shutdown};
+use std::cell::Cell;
 use std::os::unix::process::ExitStatusExt;
-use std::panic::{AssertUnwindSafe, catch_unwind, panic_any, resume_unwind};
+use std::panic::{
+    AssertUnwindSafe, RefUnwindSafe, UnwindSafe, catch_unwind, panic_any, resume_unwind,
+};
 use std::process::Output;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
 use std::sync::{Arc, Mutex};
@@ -853,4 +856,46 @@ fn main_ends_the_process_with_the_right_status() {
         let line = "fatal error: all goroutines are asleep - deadlock!";
         assert_eq!(first, Some(line), "{main}: {text}");
     }
+}
+
+/// As std's threads, tokio's runtimes and crossbeam's channels: a panic leaves
+/// nothing of ours half done, so nobody needs `AssertUnwindSafe`.
+#[test]
+fn a_panic_may_be_caught_beside_handles_and_runtimes() {
+    fn is_safe<T: UnwindSafe + RefUnwindSafe>() {}
+    fn is_moved_safely<T: UnwindSafe>() {}
+    is_safe::<Runtime>();
+    is_safe::<raddle::runtime::Builder>();
+    is_safe::<raddle::Goroutine>();
+    is_safe::<raddle::Builder>();
+    is_safe::<JoinHandle<Cell<u8>>>();
+    is_safe::<raddle::ScopedJoinHandle<'static, Cell<u8>>>();
+    is_safe::<raddle::chan::Sender<Cell<u8>>>();
+    is_safe::<raddle::chan::Receiver<Cell<u8>>>();
+    is_safe::<raddle::chan::Chan<Cell<u8>>>();
+    is_safe::<raddle::context::Context>();
+    is_safe::<raddle::context::CancelFunc>();
+    is_safe::<raddle::time::Timer>();
+    is_safe::<raddle::time::Ticker>();
+    is_safe::<WaitGroup>();
+    is_safe::<raddle::sync::Once>();
+    is_safe::<raddle::sync::OnceLock<u8>>();
+    is_safe::<raddle::sync::LazyLock<u8>>();
+    is_safe::<raddle::sync::Condvar>();
+    is_safe::<raddle::sync::Barrier>();
+    is_safe::<raddle::sync::Semaphore>();
+    is_safe::<raddle::sync::Permit>();
+    is_safe::<raddle::sync::Pool<Cell<u8>>>();
+    is_safe::<raddle::sync::errgroup::Group<Cell<u8>>>();
+    is_safe::<raddle::sync::singleflight::Group<u8, Cell<u8>>>();
+    // As parking_lot's: the value may be reached through them.
+    is_moved_safely::<raddle::sync::Mutex<Cell<u8>>>();
+    is_moved_safely::<raddle::sync::RwLock<Cell<u8>>>();
+
+    let runtime = runtime(Mode::Pinned, 1);
+    let caught = catch_unwind(|| runtime.run(|| panic_any(ON_PURPOSE)));
+    assert!(is_on_purpose(&*caught.unwrap_err()));
+    let handle = runtime.spawn(|| Cell::new(5));
+    let caught = catch_unwind(move || handle.join().unwrap().get());
+    assert_eq!(caught.unwrap(), 5);
 }

@@ -8,7 +8,7 @@ use raddle_scheduler::{
 use std::fmt;
 use std::io;
 use std::marker::PhantomData;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, RefUnwindSafe, UnwindSafe, catch_unwind};
 #[cfg(feature = "futures")]
 use std::pin::Pin;
 use std::sync::OnceLock;
@@ -485,6 +485,13 @@ pub struct ScopedJoinHandle<'scope, T> {
     join: Join<T>,
     data: &'scope ScopeData,
 }
+
+// The result is reached by who takes the handle alone, and is there whole or
+// not at all.
+impl<T> UnwindSafe for JoinHandle<T> {}
+impl<T> RefUnwindSafe for JoinHandle<T> {}
+impl<T> UnwindSafe for ScopedJoinHandle<'_, T> {}
+impl<T> RefUnwindSafe for ScopedJoinHandle<'_, T> {}
 
 impl<T> ScopedJoinHandle<'_, T> {
     /// As [`JoinHandle::join`]; who joins a panic has it, and `scope` does

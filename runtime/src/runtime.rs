@@ -19,7 +19,7 @@ use raddle_scheduler::config::{Config, ConfigError};
 use raddle_scheduler::{self as scheduler, Scheduler, with_current_scheduler};
 use std::fmt;
 use std::io;
-use std::panic::Location;
+use std::panic::{Location, RefUnwindSafe, UnwindSafe};
 use std::time::Duration;
 
 pub use raddle_scheduler::Report;
@@ -251,6 +251,10 @@ impl Builder {
 pub struct Runtime {
     inner: scheduler::Runtime,
 }
+
+// A panic ends its goroutine alone.
+impl UnwindSafe for Runtime {}
+impl RefUnwindSafe for Runtime {}
 
 impl Runtime {
     /// A runtime as the environment says.

@@ -24,7 +24,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::marker::PhantomData;
 use std::num::NonZeroU64;
-use std::panic::{AssertUnwindSafe, Location, catch_unwind};
+use std::panic::{AssertUnwindSafe, Location, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
@@ -625,6 +625,10 @@ enum Kind {
 unsafe impl Send for Goroutine {}
 // SAFETY: as above.
 unsafe impl Sync for Goroutine {}
+
+// A name and a wake, which a panic leaves whole.
+impl UnwindSafe for Goroutine {}
+impl RefUnwindSafe for Goroutine {}
 
 impl Goroutine {
     pub(crate) fn of_header(header: &Header) -> Self {

@@ -1,6 +1,7 @@
 //! Values that are kept for the next who needs one.
 
 use std::fmt;
+use std::panic::{RefUnwindSafe, UnwindSafe};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
@@ -39,6 +40,10 @@ pub struct Pool<T> {
     shelves: Box<[Shelf<T>]>,
     make: Box<dyn Fn() -> T + Send + Sync>,
 }
+
+// Values come and go whole.
+impl<T> UnwindSafe for Pool<T> {}
+impl<T> RefUnwindSafe for Pool<T> {}
 
 /// On a cache line of its own, or nearly.
 #[repr(align(64))]
