@@ -8,6 +8,9 @@ mod places;
 
 use common::{MODES, limit, on_runtimes};
 use places::runnable;
+use raddle::chan::{Never, bounded};
+use raddle::sync::errgroup::Group;
+use raddle::sync::{Mutex, ReentrantMutex, RwLock, RwLockUpgradableReadGuard, Semaphore};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -49,4 +52,175 @@ fn a_loop_of_sleeps_of_no_time_lets_others_run() {
         };
         (ask, move || set.store(true, Relaxed))
     });
+}
+
+/// What others hold, and give back when they run.
+struct Locks {
+    mutex: Mutex<()>,
+    reentrant: ReentrantMutex<()>,
+    rwlock: RwLock<()>,
+    semaphore: Semaphore,
+    group: Group<()>,
+}
+
+impl Locks {
+    fn new() -> Arc<Self> {
+        let group = Group::new();
+        group.set_limit(1);
+        Arc::new(Self {
+            mutex: Mutex::new(()),
+            reentrant: ReentrantMutex::new(()),
+            rwlock: RwLock::new(()),
+            semaphore: Semaphore::new(1),
+            group,
+        })
+    }
+}
+
+/// Each asks for what a goroutine has that sleeps no more, holds it, and
+/// waits for its turn to give it back.
+#[test]
+fn a_loop_of_failing_tries_lets_the_holder_give_back() {
+    type Try = fn(&Locks) -> bool;
+    type Hold = fn(&Locks, &dyn Fn());
+    const TRIES: [(&str, Try, Hold); 13] = [
+        (
+            "Mutex::try_lock",
+            |all| all.mutex.try_lock().is_some(),
+            |all, wait| {
+                let _held = all.mutex.lock();
+                wait();
+            },
+        ),
+        (
+            "Mutex::is_locked",
+            |all| !all.mutex.is_locked(),
+            |all, wait| {
+                let _held = all.mutex.lock();
+                wait();
+            },
+        ),
+        (
+            "Mutex, as Debug shows it",
+            |all| !format!("{:?}", all.mutex).contains("locked"),
+            |all, wait| {
+                let _held = all.mutex.lock();
+                wait();
+            },
+        ),
+        (
+            "ReentrantMutex::try_lock",
+            |all| all.reentrant.try_lock().is_some(),
+            |all, wait| {
+                let _held = all.reentrant.lock();
+                wait();
+            },
+        ),
+        (
+            "ReentrantMutex::is_locked",
+            |all| !all.reentrant.is_locked(),
+            |all, wait| {
+                let _held = all.reentrant.lock();
+                wait();
+            },
+        ),
+        (
+            "RwLock::try_read",
+            |all| all.rwlock.try_read().is_some(),
+            |all, wait| {
+                let _held = all.rwlock.write();
+                wait();
+            },
+        ),
+        (
+            "RwLock::try_read_recursive",
+            |all| all.rwlock.try_read_recursive().is_some(),
+            |all, wait| {
+                let _held = all.rwlock.write();
+                wait();
+            },
+        ),
+        (
+            "RwLock::try_write",
+            |all| all.rwlock.try_write().is_some(),
+            |all, wait| {
+                let _held = all.rwlock.read();
+                wait();
+            },
+        ),
+        (
+            "RwLock::try_upgradable_read",
+            |all| all.rwlock.try_upgradable_read().is_some(),
+            |all, wait| {
+                let _held = all.rwlock.upgradable_read();
+                wait();
+            },
+        ),
+        (
+            "RwLockUpgradableReadGuard::try_upgrade",
+            |all| RwLockUpgradableReadGuard::try_upgrade(all.rwlock.upgradable_read()).is_ok(),
+            |all, wait| {
+                let _held = all.rwlock.read();
+                wait();
+            },
+        ),
+        (
+            "RwLock::is_locked_exclusive",
+            |all| !all.rwlock.is_locked_exclusive() && !all.rwlock.is_locked(),
+            |all, wait| {
+                let _held = all.rwlock.write();
+                wait();
+            },
+        ),
+        (
+            "Semaphore::try_acquire",
+            |all| all.semaphore.try_acquire(1).is_some(),
+            |all, wait| {
+                let _held = all.semaphore.acquire(1);
+                wait();
+            },
+        ),
+        (
+            "errgroup::Group::try_go",
+            |all| all.group.try_go(|| Ok(())),
+            |all, wait| {
+                let (done, ended) = bounded::<Never>(0);
+                let (begun, begins) = bounded(1);
+                all.group.go(move || {
+                    begun.send(()).unwrap();
+                    let _disconnected = ended.recv();
+                    Ok(())
+                });
+                begins.recv().unwrap();
+                wait();
+                drop(done);
+            },
+        ),
+    ];
+    for (name, ask, hold) in TRIES {
+        on_runtimes(&[1], &MODES, limit(60), |runtime, what| {
+            let begin = Instant::now();
+            runtime.run(|| {
+                let locks = Locks::new();
+                let (go, gate) = bounded::<()>(1);
+                let (held_tx, held) = bounded::<()>(1);
+                let holds = locks.clone();
+                let holder = raddle::spawn(move || {
+                    hold(&holds, &|| {
+                        held_tx.send(()).unwrap();
+                        gate.recv().unwrap();
+                    });
+                });
+                held.recv().unwrap();
+                assert!(!ask(&locks), "{name}, {what}");
+                raddle::yield_now();
+                go.send(()).unwrap();
+                while !ask(&locks) {
+                    assert!(begin.elapsed() < SOON, "{name}, {what}");
+                }
+                holder.join().unwrap();
+                locks.group.wait().unwrap();
+            });
+        });
+    }
 }

@@ -7,7 +7,9 @@
 
 #[cfg(not(raddle_model))]
 mod origin {
-    pub(crate) use raddle_scheduler::{Mutex, MutexGuard, Reason, WOKEN, Wait, checkpoint, clock};
+    pub(crate) use raddle_scheduler::{
+        Mutex, MutexGuard, Reason, WOKEN, Wait, checkpoint, clock, poll_point,
+    };
     pub(crate) use std::cell::Cell;
     pub(crate) use std::sync::atomic::{AtomicIsize, AtomicU16, AtomicU32};
 }
@@ -20,6 +22,8 @@ mod origin {
     pub(crate) use raddle_scheduler::model::{
         AtomicIsize, AtomicU32, Mutex, MutexGuard, Reason, WOKEN, Wait, checkpoint, clock,
     };
+
+    pub(crate) fn poll_point() {}
 }
 
 pub(crate) use origin::*;

@@ -5,7 +5,7 @@ use super::wait_group::WaitGroup;
 use crate::context::{CancelFunc, Context};
 use crate::shim::Mutex;
 use crate::start::with_scheduler;
-use raddle_scheduler::{is_panic, report_caught_panic, resume};
+use raddle_scheduler::{is_panic, poll_point, report_caught_panic, resume};
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -221,7 +221,8 @@ impl<E: Send + 'static> Group<E> {
     /// As [`go`](Group::go), unless as many run as may. Whether `f` runs.
     ///
     /// # Blocking
-    /// Never.
+    /// Never; a call that fails may yield when it is made in a loop that
+    /// keeps others of its thread waiting for 100 ms.
     ///
     /// # Go
     /// `Group.TryGo`.
@@ -233,9 +234,13 @@ impl<E: Send + 'static> Group<E> {
     {
         let site = Location::caller();
         let (member, limit) = self.count_one();
-        let permit = limit.as_ref().map(|limit| limit.try_acquire(1));
+        let permit = limit.as_ref().map(|limit| limit.take(1));
         match permit {
-            Some(None) => false,
+            Some(None) => {
+                drop(member);
+                poll_point();
+                false
+            }
             permit => {
                 member.spawn(site, permit.flatten(), f);
                 true

@@ -2,7 +2,7 @@
 
 use super::raw_mutex::RawMutex;
 use lock_api::GuardNoSend;
-use raddle_scheduler::clock;
+use raddle_scheduler::{clock, poll_point};
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
@@ -23,7 +23,9 @@ use std::time::{Duration, Instant};
 ///
 /// # Blocking
 /// `lock`, `try_lock_for` and `try_lock_until` park; on a plain OS thread
-/// they block the thread. `try_lock`, and dropping a guard, never block.
+/// they block the thread. `try_lock`, `is_locked`, and dropping a guard never
+/// block; a `try_lock` that fails, and `is_locked`, may yield in a loop that
+/// keeps others of its thread waiting for 100 ms.
 ///
 /// # Examples
 /// ```
@@ -87,6 +89,9 @@ unsafe impl lock_api::RawMutex for RawMutex {
     #[track_caller]
     fn try_lock(&self) -> bool {
         let taken = self.try_acquire();
+        if !taken {
+            poll_point();
+        }
         self.noted().if_taken(taken, Location::caller())
     }
 
@@ -99,6 +104,7 @@ unsafe impl lock_api::RawMutex for RawMutex {
 
     #[inline]
     fn is_locked(&self) -> bool {
+        poll_point();
         self.is_held()
     }
 }

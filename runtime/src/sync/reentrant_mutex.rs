@@ -2,7 +2,7 @@
 
 use super::held::{self, Kind};
 use super::raw_mutex::RawMutex;
-use raddle_scheduler::{clock, current};
+use raddle_scheduler::{clock, current, poll_point};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::ops::{Deref, DerefMut};
@@ -73,7 +73,8 @@ impl<T: ?Sized> ReentrantMutex<T> {
     /// Takes the lock if no other holds it.
     ///
     /// # Blocking
-    /// Never.
+    /// Never; a call that fails may yield when it is made in a loop that
+    /// keeps others of its thread waiting for 100 ms.
     #[inline]
     #[track_caller]
     pub fn try_lock(&self) -> Option<ReentrantMutexGuard<'_, T>> {
@@ -170,6 +171,9 @@ unsafe impl lock_api::RawMutex for RawReentrantMutex {
     fn try_lock(&self) -> bool {
         let site = held::said_where(Location::caller());
         let taken = self.0.try_acquire();
+        if !taken {
+            poll_point();
+        }
         self.0.noted().if_taken(taken, site)
     }
 
@@ -182,6 +186,7 @@ unsafe impl lock_api::RawMutex for RawReentrantMutex {
 
     #[inline]
     fn is_locked(&self) -> bool {
+        poll_point();
         self.0.is_held()
     }
 }

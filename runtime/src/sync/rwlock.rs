@@ -4,7 +4,7 @@ use super::held::Mode;
 use super::raw_rwlock::{Minds, RawRwLock};
 use super::wait_queue::{Until, take_again};
 use lock_api::GuardNoSend;
-use raddle_scheduler::clock;
+use raddle_scheduler::{clock, poll_point};
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
@@ -26,7 +26,9 @@ use std::time::{Duration, Instant};
 /// # Blocking
 /// `read`, `write`, `upgradable_read` and `upgrade` park, those with a time
 /// limit too; on a plain OS thread they block the thread. `try_read` and its
-/// kin, the downgrades, and dropping a guard never block.
+/// kin, `is_locked`, the downgrades, and dropping a guard never block; a try
+/// that fails, and `is_locked`, may yield in a loop that keeps others of its
+/// thread waiting for 100 ms.
 ///
 /// # Examples
 /// ```
@@ -108,6 +110,15 @@ fn at(deadline: Instant) -> Until {
     Until::Deadline(clock::at(deadline))
 }
 
+/// The answer to a try, which may be one of many in a loop.
+#[inline]
+fn or_poll(is_in: bool) -> bool {
+    if !is_in {
+        poll_point();
+    }
+    is_in
+}
+
 impl RawRwLock {
     /// The caller, who reads upgradably, has tried to become the writer.
     fn upgraded(&self, is_in: bool) -> bool {
@@ -137,7 +148,7 @@ unsafe impl lock_api::RawRwLock for RawRwLock {
     #[inline]
     #[track_caller]
     fn try_lock_shared(&self) -> bool {
-        let taken = self.try_read(Minds::Waiting);
+        let taken = or_poll(self.try_read(Minds::Waiting));
         self.noted(Mode::Read).if_taken(taken, Location::caller())
     }
 
@@ -160,7 +171,7 @@ unsafe impl lock_api::RawRwLock for RawRwLock {
     #[inline]
     #[track_caller]
     fn try_lock_exclusive(&self) -> bool {
-        let taken = self.try_write();
+        let taken = or_poll(self.try_write());
         self.noted(Mode::Alone).if_taken(taken, Location::caller())
     }
 
@@ -173,11 +184,13 @@ unsafe impl lock_api::RawRwLock for RawRwLock {
 
     #[inline]
     fn is_locked(&self) -> bool {
+        poll_point();
         self.is_held()
     }
 
     #[inline]
     fn is_locked_exclusive(&self) -> bool {
+        poll_point();
         self.is_written()
     }
 }
@@ -269,7 +282,7 @@ unsafe impl lock_api::RawRwLockRecursive for RawRwLock {
 
     #[track_caller]
     fn try_lock_shared_recursive(&self) -> bool {
-        let taken = self.try_read(Minds::Writing);
+        let taken = or_poll(self.try_read(Minds::Writing));
         self.noted(Mode::Read).if_taken(taken, Location::caller())
     }
 }
@@ -302,7 +315,7 @@ unsafe impl lock_api::RawRwLockUpgrade for RawRwLock {
 
     #[track_caller]
     fn try_lock_upgradable(&self) -> bool {
-        let taken = self.try_upgradable();
+        let taken = or_poll(self.try_upgradable());
         self.noted(Mode::Upgradable).if_taken(taken, Location::caller())
     }
 
@@ -319,7 +332,7 @@ unsafe impl lock_api::RawRwLockUpgrade for RawRwLock {
     }
 
     unsafe fn try_upgrade(&self) -> bool {
-        self.upgraded(self.try_enter())
+        self.upgraded(or_poll(self.try_enter()))
     }
 }
 

@@ -5,7 +5,7 @@ use super::spin::Spin;
 use super::wait_queue::{Entry, Until, WaitQueue, Waiters, Woken, wait_after};
 #[cfg(not(raddle_model))]
 use crate::context::{AfterFunc, Context, ContextError};
-use crate::shim::{AtomicU32, Mutex, Reason, Relaxed, WOKEN, checkpoint, clock};
+use crate::shim::{AtomicU32, Mutex, Reason, Relaxed, WOKEN, checkpoint, clock, poll_point};
 use std::fmt;
 use std::sync::Arc;
 
@@ -298,12 +298,22 @@ impl Semaphore {
     /// Takes `count` permits if they are free and nobody waits for some.
     ///
     /// # Blocking
-    /// Never.
+    /// Never; a call that fails may yield when it is made in a loop that
+    /// keeps others of its thread waiting for 100 ms.
     ///
     /// # Go
     /// `Weighted.TryAcquire`.
     #[must_use = "says whether they were there"]
     pub fn try_acquire(&self, count: usize) -> Option<Permit> {
+        let permit = self.take(count);
+        if permit.is_none() {
+            poll_point();
+        }
+        permit
+    }
+
+    /// As `try_acquire`, and never yields.
+    pub(crate) fn take(&self, count: usize) -> Option<Permit> {
         let is_there = self.inner.line.lock().take(count);
         is_there.then(|| self.permit(count))
     }
