@@ -8,6 +8,7 @@ mod places;
 use common::{MODES, OnDrop, Random, limit, rounds, runtime, seed, with_deadline};
 use places::{Member, Place, at_each_place};
 use raddle::sync::{Condvar, Mutex, MutexGuard};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
@@ -301,5 +302,35 @@ fn it_is_a_static_and_works_for_parts() {
         MutexGuard::unlock_fair(pair);
         notifier.join().unwrap();
         assert_eq!(format!("{CONDVAR:?}"), "Condvar { .. }");
+    });
+}
+
+/// A wait with another lock than the others' would hold none of them back: it
+/// panics, and both locks and those who wait are as before.
+#[test]
+fn a_wait_with_a_second_mutex_panics() {
+    at_each_place(limit(20), |place| {
+        let shared = Arc::new(Shared::default());
+        let other = Mutex::new(());
+        let waiter = in_line(place, &shared, 1);
+        let mut guard = other.lock();
+        let wait = AssertUnwindSafe(|| shared.condvar.wait_for(&mut guard, LONG));
+        let payload = catch_unwind(wait).expect_err(&place.name);
+        let text = payload.downcast_ref::<&str>().copied().unwrap_or_default();
+        assert!(text.contains("with another"), "{text}");
+        assert!(other.is_locked() && !shared.line.is_locked());
+        assert!(shared.condvar.notify_one());
+        waiter.into_iter().for_each(Member::end);
+        // Nobody waits: it is free for another.
+        let late = shared
+            .condvar
+            .wait_for(&mut guard, Duration::from_micros(10));
+        assert!(late.timed_out());
+        drop(guard);
+        let mut line = shared.line.lock();
+        let late = shared
+            .condvar
+            .wait_for(&mut line, Duration::from_micros(10));
+        assert!(late.timed_out());
     });
 }

@@ -4,12 +4,13 @@ use super::held::{Kind, Lent, Mode, Site};
 #[cfg(not(raddle_model))]
 use super::mutex::MutexGuard;
 use super::raw_mutex::RawMutex;
-use super::wait_queue::{Entry, Until, WaitQueue, wait_after};
+use super::wait_queue::{Entry, Until, WaitQueue, Waiters, wait_after};
 use crate::shim::{Mutex, Reason, WOKEN, checkpoint};
 #[cfg(not(raddle_model))]
 use raddle_scheduler::clock;
 use std::fmt;
 use std::panic::Location;
+use std::ptr;
 #[cfg(not(raddle_model))]
 use std::time::{Duration, Instant};
 
@@ -24,6 +25,10 @@ use std::time::{Duration, Instant};
 /// # Blocking
 /// `wait` and its kin park, first for the notification, then for the lock; on
 /// a plain OS thread they block the thread. Notifying never blocks.
+///
+/// # Panics
+/// `wait` and its kin, while others wait with another mutex. Once nobody
+/// waits it may be used with another.
 ///
 /// # Examples
 /// ```
@@ -50,7 +55,40 @@ use std::time::{Duration, Instant};
 /// `sync.Cond`: `Signal` is `notify_one`, `Broadcast` is `notify_all`. The
 /// lock is not kept in it, but given to each `wait`.
 pub struct Condvar {
-    waiters: Mutex<WaitQueue>,
+    waiters: Mutex<Line>,
+}
+
+/// Who waits, and with which lock.
+///
+/// Invariants
+/// 1. All in the queue have given up the lock at the address `of`.
+struct Line {
+    queue: WaitQueue,
+    of: usize,
+}
+
+impl Line {
+    const fn new() -> Self {
+        Self {
+            queue: WaitQueue::new(),
+            of: 0,
+        }
+    }
+
+    /// Somebody comes with `mutex`. `false`: others wait with another.
+    fn is_for(&mut self, mutex: &RawMutex) -> bool {
+        let of = ptr::from_ref(mutex) as usize;
+        if self.queue.is_empty() {
+            self.of = of;
+        }
+        self.of == of
+    }
+}
+
+impl Waiters for Line {
+    fn queue(&mut self) -> &mut WaitQueue {
+        &mut self.queue
+    }
 }
 
 /// Whether a wait ended by its deadline.
@@ -80,7 +118,7 @@ impl Condvar {
     #[must_use]
     pub const fn new() -> Self {
         Self {
-            waiters: Mutex::new(WaitQueue::new()),
+            waiters: Mutex::new(Line::new()),
         }
     }
 
@@ -88,7 +126,7 @@ impl Condvar {
     #[cfg(raddle_model)]
     pub fn new() -> Self {
         Self {
-            waiters: Mutex::new(WaitQueue::new()),
+            waiters: Mutex::new(Line::new()),
         }
     }
 
@@ -100,7 +138,7 @@ impl Condvar {
     /// # Go
     /// `Cond.Signal`.
     pub fn notify_one(&self) -> bool {
-        let woken = self.waiters.lock().take_first(WOKEN);
+        let woken = self.waiters.lock().queue.take_first(WOKEN);
         let is_anybody = !woken.is_nobody();
         woken.wake();
         is_anybody
@@ -114,7 +152,7 @@ impl Condvar {
     /// # Go
     /// `Cond.Broadcast`.
     pub fn notify_all(&self) -> usize {
-        let woken = self.waiters.lock().take_all();
+        let woken = self.waiters.lock().queue.take_all();
         let count = woken.count() as usize;
         woken.wake();
         count
@@ -138,7 +176,11 @@ impl Condvar {
         checkpoint();
         // First in line, then out of the lock: who changes something under
         // the lock and notifies finds the waiter.
-        let waiters = self.waiters.lock();
+        let mut waiters = self.waiters.lock();
+        if !waiters.is_for(mutex) {
+            drop(waiters);
+            panic_of_another();
+        }
         let mut again = None;
         let entry = Entry::last(Reason::CondWait, until);
         wait_after(&self.waiters, waiters, entry, || {
@@ -148,6 +190,12 @@ impl Condvar {
         })
         .is_some()
     }
+}
+
+#[cold]
+#[track_caller]
+fn panic_of_another() -> ! {
+    panic!("a Condvar was waited at with one Mutex while others wait there with another");
 }
 
 #[cfg(not(raddle_model))]
