@@ -7,6 +7,8 @@ mod places;
 use common::{MODES, ON_PURPOSE, is_on_purpose, limit, rounds, runtime, with_deadline};
 use places::{Member, at_each_place};
 use raddle::sync::{LazyLock, Once, OnceLock, once_func, once_value};
+use std::fmt::Debug;
+use std::ops::DerefMut;
 use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
@@ -184,6 +186,46 @@ fn a_lazy_lock_is_made_at_first_use() {
             assert!(catch_unwind(AssertUnwindSafe(|| *broken)).is_err());
         }
     });
+}
+
+/// Item by item, compared by the compiler.
+#[test]
+fn a_lazy_lock_has_stds_shape() {
+    use std::sync::LazyLock as Std;
+    macro_rules! alike {
+        ($($item:ident: $form:ty = $std:ty;)*) => {$(
+            let _ours: $form = LazyLock::$item;
+            let _stds: $std = Std::$item;
+        )*};
+    }
+    type Make = fn() -> u8;
+    alike! {
+        new: fn(Make) -> LazyLock<u8> = fn(Make) -> Std<u8>;
+        force: fn(&LazyLock<u8>) -> &u8 = fn(&Std<u8>) -> &u8;
+        force_mut: fn(&mut LazyLock<u8>) -> &mut u8 = fn(&mut Std<u8>) -> &mut u8;
+        get: fn(&LazyLock<u8>) -> Option<&u8> = fn(&Std<u8>) -> Option<&u8>;
+        get_mut: fn(&mut LazyLock<u8>) -> Option<&mut u8> = fn(&mut Std<u8>) -> Option<&mut u8>;
+    }
+    fn derefs<T: DerefMut<Target = u8> + Default + Debug>(_: &T) {}
+    derefs(&LazyLock::<u8>::default());
+    derefs(&Std::<u8>::default());
+}
+
+#[test]
+fn a_lazy_lock_that_is_ones_own_is_changed_in_place() {
+    let mut lazy = LazyLock::new(|| 5);
+    assert_eq!(LazyLock::get(&lazy), None);
+    assert_eq!(LazyLock::get_mut(&mut lazy), None);
+    *lazy += 1;
+    assert_eq!(LazyLock::get(&lazy), Some(&6));
+    *LazyLock::get_mut(&mut lazy).unwrap() += 1;
+    *LazyLock::force_mut(&mut lazy) += 1;
+    assert_eq!(*lazy, 8);
+    let mut broken: LazyLock<u8> = LazyLock::new(|| panic_any(ON_PURPOSE));
+    for _ in 0..2 {
+        assert!(catch_unwind(AssertUnwindSafe(|| *broken = 5)).is_err());
+        assert_eq!(LazyLock::get(&broken), None);
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use crate::shim::Mutex;
 use super::once::Once;
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
 use std::sync::OnceLock as Cell;
 
 /// A place for a value that is written once. The methods are those of
@@ -220,6 +220,19 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
         }
     }
 
+    /// As [`force`](LazyLock::force), to be changed. `DerefMut` does the same.
+    ///
+    /// # Blocking
+    /// Never, beyond what the closure does: nobody else can be making it.
+    ///
+    /// # Panics
+    /// As `force`.
+    #[inline]
+    pub fn force_mut(this: &mut Self) -> &mut T {
+        let _made = Self::force(this);
+        this.value.get_mut().expect("it was made")
+    }
+
     #[cold]
     #[inline(never)]
     fn make(&self) -> &T {
@@ -234,12 +247,39 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     }
 }
 
+impl<T, F> LazyLock<T, F> {
+    /// The value, if it has been made.
+    ///
+    /// # Blocking
+    /// Never.
+    #[inline]
+    pub fn get(this: &Self) -> Option<&T> {
+        this.value.get()
+    }
+
+    /// The value, if it has been made, to be changed.
+    ///
+    /// # Blocking
+    /// Never.
+    #[inline]
+    pub fn get_mut(this: &mut Self) -> Option<&mut T> {
+        this.value.get_mut()
+    }
+}
+
 impl<T, F: FnOnce() -> T> Deref for LazyLock<T, F> {
     type Target = T;
 
     #[inline]
     fn deref(&self) -> &T {
         Self::force(self)
+    }
+}
+
+impl<T, F: FnOnce() -> T> DerefMut for LazyLock<T, F> {
+    #[inline]
+    fn deref_mut(&mut self) -> &mut T {
+        Self::force_mut(self)
     }
 }
 
