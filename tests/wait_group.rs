@@ -42,6 +42,26 @@ fn a_negative_counter_panics_and_the_count_stays() {
     });
 }
 
+/// What cannot be counted is said to be too much, not too little.
+#[test]
+fn a_counter_that_runs_over_panics_and_says_so() {
+    with_deadline(limit(20), "", || {
+        let group = WaitGroup::new();
+        group.add(2);
+        for delta in [isize::MAX, isize::MAX / 2 - 1] {
+            let add = AssertUnwindSafe(|| group.add(delta));
+            let text = message(catch_unwind(add).unwrap_err().as_ref());
+            let most = isize::MAX / 2;
+            let words = format!("{delta} was added to 2, and it goes up to {most}");
+            assert!(text.contains("WaitGroup counter overflow"), "{text}");
+            assert!(text.contains(&words), "{text}");
+        }
+        group.add(isize::MAX / 2 - 2);
+        group.add(-(isize::MAX / 2));
+        group.wait();
+    });
+}
+
 /// The last `done` and one too many, at once: one of them panics, and who
 /// waits is woken all the same.
 #[test]

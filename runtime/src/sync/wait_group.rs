@@ -207,6 +207,12 @@ impl Inner {
 #[inline(never)]
 fn panic_out_of_range(delta: isize, word: isize) -> ! {
     let now = count(word);
+    if delta > 0 {
+        panic!(
+            "WaitGroup counter overflow: {delta} was added to {now}, and it goes up to {}",
+            isize::MAX / ONE
+        );
+    }
     panic!(
         "negative WaitGroup counter: {delta} was added to {now}; done is to be called once for \
          each one added"
