@@ -9,7 +9,9 @@ mod places;
 use common::{MODES, limit, on_runtimes};
 use places::runnable;
 use raddle::chan::{Never, bounded};
+use raddle::runtime::num_goroutines;
 use raddle::sync::errgroup::Group;
+use raddle::sync::{LazyLock, Once, OnceLock};
 use raddle::sync::{Mutex, ReentrantMutex, RwLock, RwLockUpgradableReadGuard, Semaphore};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
@@ -223,4 +225,35 @@ fn a_loop_of_failing_tries_lets_the_holder_give_back() {
             });
         });
     }
+}
+
+#[test]
+fn a_loop_that_waits_for_a_once_lets_it_happen() {
+    comes_true("Once::is_completed", || {
+        let once = Arc::new(Once::new());
+        let other = once.clone();
+        (move || once.is_completed(), move || other.call_once(|| ()))
+    });
+    comes_true("OnceLock::get", || {
+        let place = Arc::new(OnceLock::new());
+        let other = place.clone();
+        (move || place.get().is_some(), move || other.set(5).unwrap())
+    });
+    comes_true("LazyLock::get", || {
+        let lazy: Arc<LazyLock<u8>> = Arc::default();
+        let other = lazy.clone();
+        (
+            move || LazyLock::get(&lazy).is_some(),
+            move || assert_eq!(**other, 0),
+        )
+    });
+}
+
+#[test]
+fn a_loop_that_counts_goroutines_lets_them_end() {
+    comes_true("num_goroutines", || {
+        let before = num_goroutines();
+        // The partner is one more.
+        (move || num_goroutines() <= before, || ())
+    });
 }

@@ -73,12 +73,14 @@ pub fn set_max_procs(n: usize) -> usize {
 /// the default one: main included, the runtime's own helpers not.
 ///
 /// # Blocking
-/// Never for long.
+/// Never for long; it may yield when it is called in a loop that keeps others
+/// of its thread waiting for 100 ms.
 ///
 /// # Go
 /// `runtime.NumGoroutine`.
 #[must_use]
 pub fn num_goroutines() -> usize {
+    scheduler::poll_point();
     with_current_scheduler(|current| match current {
         Some(scheduler) => scheduler.num_goroutines(),
         None => started_default().map_or(0, Scheduler::num_goroutines),

@@ -1,7 +1,7 @@
 //! What is to be done once, whoever comes first.
 
 use super::wait_queue::{Entry, Until, WaitQueue, wait};
-use crate::shim::{Acquire, AtomicU32, Mutex, Reason, Relaxed, Release, checkpoint};
+use crate::shim::{Acquire, AtomicU32, Mutex, Reason, Relaxed, Release, checkpoint, poll_point};
 use std::fmt;
 
 const NEW: u32 = 0;
@@ -93,10 +93,20 @@ impl Once {
     /// Whether a closure has run to its end.
     ///
     /// # Blocking
-    /// Never.
+    /// Never; an answer of no may yield when it is asked for in a loop that
+    /// keeps others of its thread waiting for 100 ms.
     #[inline]
     #[must_use]
     pub fn is_completed(&self) -> bool {
+        let is_done = self.is_done();
+        if !is_done {
+            poll_point();
+        }
+        is_done
+    }
+
+    #[inline]
+    fn is_done(&self) -> bool {
         // ORDER: Acquire pairs with `Ends`: what the closure did is seen.
         self.state.load(Acquire) == DONE
     }
@@ -114,7 +124,7 @@ impl Once {
     #[inline]
     #[track_caller]
     pub fn call_once(&self, f: impl FnOnce()) {
-        if !self.is_completed() {
+        if !self.is_done() {
             self.call(Poison::Panics, |_state| f());
         }
     }
@@ -130,7 +140,7 @@ impl Once {
     #[inline]
     #[track_caller]
     pub fn call_once_force(&self, f: impl FnOnce(&OnceState)) {
-        if !self.is_completed() {
+        if !self.is_done() {
             self.call(Poison::Passes, f);
         }
     }
@@ -164,7 +174,7 @@ impl Once {
         checkpoint();
         loop {
             let waiters = self.waiters.lock();
-            // ORDER: Acquire: as in `is_completed`.
+            // ORDER: Acquire: as in `is_done`.
             match self.state.load(Acquire) {
                 DONE => return,
                 RUNNING => {
@@ -195,7 +205,7 @@ impl Once {
         checkpoint();
         loop {
             let waiters = self.waiters.lock();
-            // ORDER: Acquire: as in `is_completed`.
+            // ORDER: Acquire: as in `is_done`.
             match self.state.load(Acquire) {
                 DONE => return true,
                 POISONED if poison == Poison::Panics => return false,
@@ -228,7 +238,7 @@ struct Ends<'a>(&'a Once, u32);
 impl Drop for Ends<'_> {
     fn drop(&mut self) {
         let mut waiters = self.0.waiters.lock();
-        // ORDER: Release pairs with `is_completed`.
+        // ORDER: Release pairs with `is_done`.
         self.0.state.store(self.1, Release);
         let woken = waiters.take_all();
         drop(waiters);
@@ -245,7 +255,7 @@ impl Default for Once {
 impl fmt::Debug for Once {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Once")
-            .field("is_completed", &self.is_completed())
+            .field("is_completed", &self.is_done())
             .finish_non_exhaustive()
     }
 }

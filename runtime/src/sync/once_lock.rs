@@ -1,6 +1,6 @@
 //! A value that is written once: at the first use, or by hand.
 
-use crate::shim::Mutex;
+use crate::shim::{Mutex, poll_point};
 use super::once::Once;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -34,6 +34,13 @@ pub struct OnceLock<T> {
     cell: Cell<T>,
 }
 
+/// Apart, so that it costs those nothing who find a value.
+#[cold]
+#[inline(never)]
+fn found_none() {
+    poll_point();
+}
+
 impl<T> OnceLock<T> {
     /// Without a value.
     #[must_use]
@@ -47,9 +54,19 @@ impl<T> OnceLock<T> {
     /// The value, if it is there.
     ///
     /// # Blocking
-    /// Never.
+    /// Never; a call that finds none may yield when it is made in a loop that
+    /// keeps others of its thread waiting for 100 ms.
     #[inline]
     pub fn get(&self) -> Option<&T> {
+        let value = self.peek();
+        if value.is_none() {
+            found_none();
+        }
+        value
+    }
+
+    #[inline]
+    fn peek(&self) -> Option<&T> {
         self.cell.get()
     }
 
@@ -67,7 +84,7 @@ impl<T> OnceLock<T> {
     /// # Blocking
     /// Parks; on a plain OS thread it blocks the thread.
     pub fn wait(&self) -> &T {
-        if self.get().is_none() {
+        if self.peek().is_none() {
             self.once.wait_force();
         }
         self.written()
@@ -99,7 +116,7 @@ impl<T> OnceLock<T> {
     /// As `f` does; then there is no value, and the next may make it.
     #[inline]
     pub fn get_or_init(&self, f: impl FnOnce() -> T) -> &T {
-        if let Some(value) = self.get() {
+        if let Some(value) = self.peek() {
             return value;
         }
         self.once.call_once_force(|_state| self.write(f()));
@@ -128,7 +145,7 @@ impl<T> OnceLock<T> {
     }
 
     fn written(&self) -> &T {
-        self.get().expect("its Once is done")
+        self.peek().expect("its Once is done")
     }
 }
 
@@ -148,13 +165,13 @@ impl<T> From<T> for OnceLock<T> {
 
 impl<T: Clone> Clone for OnceLock<T> {
     fn clone(&self) -> Self {
-        self.get().cloned().map_or_else(Self::new, Self::from)
+        self.peek().cloned().map_or_else(Self::new, Self::from)
     }
 }
 
 impl<T: PartialEq> PartialEq for OnceLock<T> {
     fn eq(&self, other: &Self) -> bool {
-        self.get() == other.get()
+        self.peek() == other.peek()
     }
 }
 
@@ -214,7 +231,7 @@ impl<T, F: FnOnce() -> T> LazyLock<T, F> {
     /// When the closure panicked, now or earlier.
     #[inline]
     pub fn force(this: &Self) -> &T {
-        match this.value.get() {
+        match this.value.peek() {
             Some(value) => value,
             None => this.make(),
         }
@@ -251,7 +268,7 @@ impl<T, F> LazyLock<T, F> {
     /// The value, if it has been made.
     ///
     /// # Blocking
-    /// Never.
+    /// As [`OnceLock::get`].
     #[inline]
     pub fn get(this: &Self) -> Option<&T> {
         this.value.get()
@@ -292,7 +309,7 @@ impl<T: Default> Default for LazyLock<T> {
 impl<T: fmt::Debug, F> fmt::Debug for LazyLock<T, F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut tuple = f.debug_tuple("LazyLock");
-        match self.value.get() {
+        match self.value.peek() {
             Some(value) => tuple.field(value),
             None => tuple.field(&format_args!("<uninit>")),
         };
