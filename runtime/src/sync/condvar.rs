@@ -352,7 +352,7 @@ mod models {
         fn is_as_new(&self) {
             assert_eq!(self.number.load(Relaxed), 0);
             assert!(!self.mutex.is_held());
-            assert!(self.condvar.waiters.lock().is_empty());
+            assert!(self.condvar.waiters.lock().queue.is_empty());
         }
     }
 
