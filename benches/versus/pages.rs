@@ -105,8 +105,11 @@ fn unexplained(record: &Record) -> Result<Vec<&'static str>, String> {
 
 fn all_figures(record: &Record) -> String {
     let mut out = String::new();
-    for session in &record.sessions {
-        let _ = writeln!(out, "{}\n", told(session));
+    for (at, session) in record.sessions.iter().enumerate() {
+        let rows = record.rows.iter().filter(|row| row.session == at);
+        let mut names: Vec<_> = rows.map(|row| format!("`{}`", row.workload)).collect();
+        names.dedup();
+        let _ = writeln!(out, "{}: {}.\n", told(session), names.join(", "));
     }
     for figure in FIGURES.iter().filter(|figure| is_drawn(record, figure)) {
         let Figure { title, file, .. } = figure;
@@ -156,7 +159,7 @@ fn told(session: &Session) -> String {
             .as_ref()
             .map(|load| format!("load before the first run {load}")),
     );
-    words.join(", ") + "."
+    words.join(", ")
 }
 
 /// Who stands in a table on one page, and on the other: there is less room.
