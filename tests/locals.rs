@@ -3,11 +3,11 @@
 
 mod common;
 
-use common::{MODES, ON_PURPOSE, on_runtimes};
+use common::{MODES, Mode, ON_PURPOSE, on_runtimes};
 use common::{limit, on_each_runtime, rounds, with_deadline};
 use raddle::sync::WaitGroup;
 use std::cell::{Cell, RefCell};
-use std::panic::panic_any;
+use std::panic::{AssertUnwindSafe, catch_unwind, panic_any};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed, Ordering::SeqCst};
@@ -303,6 +303,56 @@ fn a_thread_has_values_of_its_own() {
         .join()
         .unwrap();
         assert_eq!(drops.load(SeqCst), 1);
+    });
+}
+
+/// A helper thread makes the calls of many: what one leaves is gone before the
+/// caller goes on, also if it panics.
+#[test]
+fn values_of_a_blocking_call_are_not_left_to_the_next() {
+    raddle::goroutine_local! {
+        static KEPT: RefCell<Option<Counted>> = const { RefCell::new(None) };
+    }
+    on_runtimes(&[1, 2], &[Mode::Pinned], limit(20), |runtime, what| {
+        runtime.run(|| {
+            NUMBER.set(3);
+            for n in 1..10 {
+                let drops = Arc::new(AtomicUsize::new(0));
+                let value = Counted(drops.clone());
+                let call = || {
+                    raddle::blocking(|| {
+                        assert!(KEPT.replace(Some(value)).is_none());
+                        if n % 3 == 0 {
+                            panic_any(ON_PURPOSE);
+                        }
+                        NUMBER.replace(n)
+                    })
+                };
+                let seen = catch_unwind(AssertUnwindSafe(call)).unwrap_or(7);
+                assert_eq!(seen, 7, "{what}");
+                assert_eq!(drops.load(SeqCst), 1, "{what}");
+            }
+            assert_eq!(NUMBER.get(), 3, "{what}");
+        });
+    });
+}
+
+#[test]
+fn what_a_blocking_call_spawns_is_of_its_callers_runtime() {
+    on_each_runtime(limit(20), |runtime, what| {
+        runtime.run(|| {
+            let procs = raddle::runtime::max_procs();
+            let here = raddle::runtime::num_goroutines();
+            raddle::blocking(|| {
+                assert_eq!(raddle::runtime::max_procs(), procs, "{what}");
+                assert_eq!(raddle::runtime::num_goroutines(), here, "{what}");
+                let (end, ended) = raddle::chan::bounded::<()>(0);
+                let spawned = raddle::spawn(move || ended.recv().is_err());
+                assert_eq!(raddle::runtime::num_goroutines(), here + 1, "{what}");
+                drop(end);
+                assert!(spawned.join().unwrap(), "{what}");
+            });
+        });
     });
 }
 

@@ -9,7 +9,8 @@ use std::ptr;
 /// Declares values that every goroutine has its own of, as `thread_local!`
 /// does for threads. A value is made at its first use in a goroutine and
 /// dropped at that goroutine's end, before `join` returns. A plain OS thread
-/// has values of its own too.
+/// has values of its own too, and so has a call of [`blocking`](crate::blocking)
+/// that a helper thread makes.
 ///
 /// # Blocking
 /// Never; the first use does what the expression does.

@@ -16,7 +16,7 @@ use crate::go::{JoinHandle, spawn_on};
 use crate::start::{run_on, started_default, with_scheduler};
 use crate::sync::look_for_lock_cycles;
 use raddle_scheduler::config::{Config, ConfigError};
-use raddle_scheduler::{self as scheduler, Scheduler, with_current_scheduler};
+use raddle_scheduler::{self as scheduler, Scheduler, with_current_scheduler, with_helped_scheduler};
 use std::fmt;
 use std::io;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
@@ -83,7 +83,10 @@ pub fn num_goroutines() -> usize {
     scheduler::poll_point();
     with_current_scheduler(|current| match current {
         Some(scheduler) => scheduler.num_goroutines(),
-        None => started_default().map_or(0, Scheduler::num_goroutines),
+        None => with_helped_scheduler(|helped| {
+            let scheduler = helped.or(started_default());
+            scheduler.map_or(0, Scheduler::num_goroutines)
+        }),
     })
 }
 

@@ -2,7 +2,8 @@
 
 use crate::runtime::{Builder, Runtime};
 use raddle_scheduler::config::{Config, ConfigError};
-use raddle_scheduler::{self as scheduler, Goexit, Options, Scheduler, with_current_scheduler};
+use raddle_scheduler::{self as scheduler, Goexit, Options, Scheduler};
+use raddle_scheduler::{with_current_scheduler, with_helped_scheduler};
 use std::io;
 use std::panic::Location;
 use std::process::{ExitCode, Termination, exit};
@@ -58,7 +59,10 @@ pub(crate) fn started_default() -> Option<&'static Scheduler> {
 pub(crate) fn with_scheduler<R>(f: impl FnOnce(&Scheduler) -> R) -> R {
     with_current_scheduler(|current| match current {
         Some(scheduler) => f(scheduler),
-        None => f(default_scheduler()),
+        None => with_helped_scheduler(|helped| match helped {
+            Some(scheduler) => f(scheduler),
+            None => f(default_scheduler()),
+        }),
     })
 }
 

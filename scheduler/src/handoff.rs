@@ -2,6 +2,7 @@
 //! deep calls.
 
 use crate::goroutine::{GoroutineId, HOME_BY_PANIC, HOME_FOR_LIFE, Header};
+use crate::locals;
 use crate::machine::{self, Here, take_flag};
 use crate::park::{WOKEN, Wait};
 use crate::reason::Reason;
@@ -28,6 +29,16 @@ use std::time::Duration;
 /// parks; where they migrate, `f` runs in place and the processor goes on to
 /// another machine as soon as work waits. On a plain OS thread it is just
 /// called. Thread-locals that `f` sees may be another thread's.
+///
+/// On a helper thread `f` is outside of goroutines, as on any plain OS thread.
+/// Values of `goroutine_local!` are not its caller's: they are made anew and
+/// dropped before `blocking` returns. What it needs of them, and of
+/// [`current`](crate::current), is read before and moved in. Its own `current`
+/// and [`park`](crate::park) are those of the helper, which makes others'
+/// calls after this one; [`goexit`](crate::goexit) panics. What it spawns
+/// belongs to the caller's runtime. Where goroutines migrate, and where it is
+/// just called, it has its caller's values and identity, so it should rely on
+/// neither.
 ///
 /// # Blocking
 /// Until `f` returns; the goroutine only.
@@ -166,10 +177,20 @@ unsafe fn run_frame<F: FnOnce() -> T, T>(frame: NonNull<()>) {
     let this = unsafe { &mut *frame };
     if let Some(f) = this.f.take() {
         this.result = Some(catch_unwind(AssertUnwindSafe(f)));
+        drop_values_of_helper();
     }
     if this.wait.settle(WOKEN) {
         // SAFETY: 1. settled here, once; the frame is not used after.
         unsafe { Wait::unpark(&raw const this.wait) };
+    }
+}
+
+/// The next call is another goroutine's. Not where there was no thread, and a
+/// goroutine makes others' calls on its own.
+#[inline(never)]
+fn drop_values_of_helper() {
+    if !HELPING.get().is_null() {
+        locals::drop_those_of_thread();
     }
 }
 
@@ -189,6 +210,15 @@ thread_local! {
 /// Whether a goroutine of `scheduler` waits for what this thread is at.
 pub(crate) fn is_helping(scheduler: &Scheduler) -> bool {
     ptr::eq(HELPING.get(), scheduler)
+}
+
+/// Runs `f` with the scheduler of the goroutine that waits for what this
+/// thread is at.
+#[inline(never)]
+pub fn with_helped_scheduler<R>(f: impl FnOnce(Option<&Scheduler>) -> R) -> R {
+    // SAFETY: set while a call is made, whose goroutine waits for it, whatever
+    // shutdown says: so its scheduler lives.
+    f(unsafe { HELPING.get().as_ref() })
 }
 
 // SAFETY: made by `on_helper`, whose bounds let `f` and its result move.

@@ -34,6 +34,19 @@ thread_local! {
     static OF_THREAD: RefCell<Option<Box<Locals>>> = const { RefCell::new(None) };
 }
 
+/// Drops the values of an OS thread that has made them for somebody else, who
+/// has come to the end.
+#[inline(never)]
+pub(crate) fn drop_those_of_thread() {
+    // A destructor may set values again: as std, look a few times.
+    for _ in 0..5 {
+        let Ok(Some(locals)) = OF_THREAD.try_with(|locals| locals.borrow_mut().take()) else {
+            return;
+        };
+        quietly(|| drop(locals));
+    }
+}
+
 /// Runs `f` with the value of the key at address `key`, made by `init` on
 /// first use. `None` once the thread's values are gone.
 ///
@@ -47,7 +60,7 @@ pub fn with_local<T: Send + 'static, R>(
     let value = find_or_make(key, init)?;
     // SAFETY: the value stays in its box until the goroutine (or thread) that
     // calls drops all its values, which is not while it is here: a destructor
-    // among those finds a new list.
+    // among those finds a new list, and a helper does so after its call.
     Some(f(unsafe { &*value }))
 }
 
