@@ -21,10 +21,12 @@ use std::time::{Duration, Instant};
 #[derive(Parser)]
 struct Args {
     /// How many
-    #[arg(default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=MOST))]
     goroutines: u64,
 }
 
+/// More than any machine has room for.
+const MOST: u64 = 1_000_000_000;
 /// Spawned together, before main waits for them to park.
 const BATCH: usize = 10_000;
 /// What one needs, page tables included, rounded up.

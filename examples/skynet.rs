@@ -19,11 +19,13 @@ use std::time::Instant;
 #[derive(Parser)]
 struct Args {
     /// How many leaves the tree has
-    #[arg(default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(default_value_t = 1_000_000, value_parser = clap::value_parser!(u64).range(1..=MOST))]
     leaves: u64,
 }
 
 const CHILDREN: u64 = 10;
+/// More take more memory than there is; and the sum has to fit.
+const MOST: u64 = 1_000_000_000;
 
 /// Sends the sum of `leaves` numbers from `first` on.
 fn skynet(sum: Sender<u64>, first: u64, leaves: u64) {
