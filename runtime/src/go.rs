@@ -49,8 +49,9 @@ where
     with_scheduler(|scheduler| spawn_on(scheduler, site, f))
 }
 
-/// `scheduler` is the caller's own, the default one, or kept by a Runtime
-/// that the caller borrows: alive until the goroutine has ended.
+/// `scheduler` is the caller's own, that of a goroutine which waits for what
+/// the caller is at, the default one, or kept by a Runtime that the caller
+/// borrows: alive until the goroutine has ended.
 #[inline]
 pub(crate) fn spawn_on<F, T>(
     scheduler: &Scheduler,
