@@ -470,8 +470,33 @@ pub struct CancelCauseFunc {
 impl CancelCauseFunc {
     /// As [`CancelFunc::cancel`]; [`Context::cause`] is `cause` then.
     ///
+    /// A `Box<dyn Error + Send + Sync>` goes in as it is. An `Arc` of an error
+    /// of one's own is to be made one of `dyn Error` first; so `cause` gives
+    /// that very error.
+    ///
     /// # Blocking
     /// As there.
+    ///
+    /// # Examples
+    /// ```
+    /// use raddle::context::Context;
+    /// use std::{error::Error, fmt, sync::Arc};
+    ///
+    /// #[derive(Debug, PartialEq)]
+    /// struct Full(u32);
+    ///
+    /// impl fmt::Display for Full {
+    ///     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    ///         write!(f, "disk {} is full", self.0)
+    ///     }
+    /// }
+    /// impl Error for Full {}
+    ///
+    /// let (ctx, cancel) = Context::background().with_cancel_cause();
+    /// cancel.cancel(Arc::new(Full(3)) as Arc<dyn Error + Send + Sync>);
+    /// let cause = ctx.cause().unwrap();
+    /// assert_eq!(cause.downcast_ref(), Some(&Full(3)));
+    /// ```
     pub fn cancel(&self, cause: impl Into<Cause>) {
         let cause = Some(cause.into());
         self.branch.end(End::new(ContextError::Canceled, cause));
