@@ -408,6 +408,40 @@ fn shutdown_timeout_of_an_idle_runtime_returns_at_once() {
     }
 }
 
+/// The scope waits for those who have begun; these have not, and say so.
+#[test]
+fn what_a_destructor_spawns_during_shutdown_gives_shutdown_also_in_a_scope() {
+    static SEEN: AtomicUsize = AtomicUsize::new(0);
+    struct Spawns;
+    impl Drop for Spawns {
+        fn drop(&mut self) {
+            let is_ended = |error: Box<dyn std::any::Any + Send>| error.is::<Shutdown>();
+            let alone = raddle::spawn(|| ()).join();
+            let scoped = raddle::scope(|s| s.spawn(|| ()).join());
+            raddle::scope(|s| s.go(|| unreachable!("the runtime ends")));
+            if alone.is_err_and(is_ended) && scoped.is_err_and(is_ended) {
+                SEEN.fetch_add(1, SeqCst);
+            }
+        }
+    }
+    let _alone = alone();
+    for mode in MODES {
+        with_deadline(LIMIT, &format!("{mode:?}"), || {
+            let before = SEEN.load(SeqCst);
+            let runtime = runtime(mode, 1);
+            let (parks, parked) = raddle::chan::bounded::<()>(0);
+            runtime.spawn(move || {
+                let _spawns = Spawns;
+                drop(parks);
+                raddle::park();
+            });
+            assert!(parked.recv().is_err());
+            drop(runtime);
+            assert_eq!(SEEN.load(SeqCst), before + 1, "{mode:?}");
+        });
+    }
+}
+
 #[test]
 fn dropping_a_runtime_in_its_own_goroutine_panics() {
     let _alone = alone();

@@ -22,7 +22,8 @@ use std::thread;
 ///
 /// The goroutine belongs to the runtime of the goroutine that calls; from
 /// outside, to the default runtime, which starts if it has not yet. Dropping
-/// the handle lets it go on detached.
+/// the handle lets it go on detached. Once its runtime is being dropped, `f` is
+/// dropped and not run, and `join` gives [`Shutdown`](crate::Shutdown).
 ///
 /// # Blocking
 /// Never.
@@ -333,6 +334,11 @@ impl Builder {
 
 /// A scope for goroutines that borrow from their parent's stack: it does not
 /// end before they have.
+///
+/// To have ended is not to have run to the end: one that called
+/// [`goexit`](crate::goexit) has ended too, and one that shutdown ended, or
+/// kept from beginning, as it does with what a destructor spawns then. The
+/// scope returns all the same; their `join` gives `Err`.
 ///
 /// # Blocking
 /// Parks until every goroutine of the scope has ended, also when `f` panics
