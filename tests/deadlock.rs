@@ -187,6 +187,7 @@ fn a_hook_gets_the_report_and_the_program_goes_on() {
         assert_eq!(reports.len(), 2, "{mode:?}: {reports:?}");
         for report in reports {
             assert_eq!(report.lines().next(), Some(FIRST));
+            let report = without_times(report);
             assert!(report.contains("\"main\" [park]"), "{report}");
         }
     }
@@ -386,6 +387,7 @@ fn goroutines_of_two_runtimes_are_asleep() {
         let (output, text) = play(NAME, role);
         assert_eq!(text.lines().next(), Some(FIRST), "{text}");
         assert_eq!(output.status.code(), Some(2), "{role}: {text}");
+        let text = without_times(text);
         assert!(text.contains("[park]"), "{text}");
         assert!(text.contains("[sync.WaitGroup.Wait]"), "{text}");
         assert!(text.contains("[join]"), "the thread: {text}");
@@ -433,6 +435,7 @@ fn goexit_in_main_ends_in_a_deadlock() {
         assert_reported(&output, &text);
         assert_eq!(text.lines().nth(1), Some("main called goexit"), "{text}");
         assert!(stdout(&output).contains("went on"), "{role}");
+        let text = without_times(text);
         assert_eq!(text.contains("[park]"), role == "one sleeps", "{text}");
     }
 }
@@ -513,6 +516,7 @@ fn a_future_that_nobody_wakes_is_a_deadlock() {
     }
     let (output, text) = play(NAME, "run");
     assert_reported(&output, &text);
+    let text = without_times(text);
     assert!(text.contains("[park]"), "{text}");
 }
 
