@@ -4,10 +4,11 @@
 //! the closure's type, and behind it the closure, later its result. The
 //! stack comes with the first run and goes with the end.
 
+use crate::blocks::{self, Class};
 use crate::inbox::Linked;
 use crate::join_word::{JoinWord, Then};
 use crate::locals::{Locals, quietly};
-use crate::machine::{self, Machine};
+use crate::machine::{self, Here, Machine};
 use crate::park::{self, Parker, ThreadIdentity};
 use crate::reason::Reason;
 use crate::scheduler::Scheduler;
@@ -18,11 +19,13 @@ use crate::state::State;
 use crate::switch::{Coroutine, Yielder};
 use crate::token::Token;
 use crate::trace;
+use std::alloc::Layout;
 use std::any::Any;
 use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::io::{self, Write};
 use std::marker::PhantomData;
+use std::mem::{self, MaybeUninit};
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, Location, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
@@ -347,6 +350,41 @@ struct Whole<F, T, D> {
     after: UnsafeCell<Option<D>>,
 }
 
+impl<F, T, D> Whole<F, T, D> {
+    /// Whose block it has; none: it has a box.
+    const CLASS: Option<Class> = Class::of(Layout::new::<Self>());
+
+    /// Where one may lie; nothing is there yet. `here` is the calling
+    /// thread's machine.
+    fn place(here: Option<Here>) -> NonNull<Self> {
+        match (Self::CLASS, here) {
+            (Some(class), Some(here)) => here.own().blocks.borrow_mut().take(class).cast(),
+            (Some(class), None) => blocks::take_outside(class).cast(),
+            (None, _) => NonNull::from(Box::leak(Box::<Self>::new_uninit())).cast(),
+        }
+    }
+
+    /// Gives the place back.
+    ///
+    /// # Safety
+    /// 1. `place` gave it, and nobody else has it. What lies there is
+    ///    forgotten.
+    unsafe fn give_back(this: NonNull<Self>) {
+        match (Self::CLASS, machine::here()) {
+            (Some(class), Some(here)) => {
+                // SAFETY: 1. of this class, by `place`.
+                unsafe { here.own().blocks.borrow_mut().put(class, this.cast()) }
+            }
+            // SAFETY: 1. as above.
+            (Some(class), None) => unsafe { blocks::put_outside(class, this.cast()) },
+            (None, _) => {
+                // SAFETY: 1. a box of `place`.
+                drop(unsafe { Box::from_raw(this.cast::<MaybeUninit<Self>>().as_ptr()) });
+            }
+        }
+    }
+}
+
 /// Everything needed for a new goroutine besides its closure.
 pub(crate) struct Birth {
     pub(crate) scheduler: NonNull<Scheduler>,
@@ -358,7 +396,8 @@ pub(crate) struct Birth {
 
 /// Makes a goroutine that will run `f` and then `after` (told whether `f`
 /// panicked), both on its own stack. `after` runs once the result lies where
-/// a joiner finds it, or is dropped.
+/// a joiner finds it, or is dropped. `here` is the calling thread's machine,
+/// of any scheduler.
 ///
 /// # Safety
 /// 1. `birth.scheduler` outlives the goroutine.
@@ -366,12 +405,18 @@ pub(crate) struct Birth {
 ///    until the `Join` is used, dropped or forgotten.
 /// 3. `f`, its result and `after` may be used on every machine the goroutine
 ///    can run on.
-pub(crate) unsafe fn create<F, T, D>(birth: Birth, f: F, after: D) -> (Runnable, Join<T>)
+pub(crate) unsafe fn create<F, T, D>(
+    here: Option<Here>,
+    birth: Birth,
+    f: F,
+    after: D,
+) -> (Runnable, Join<T>)
 where
     F: FnOnce() -> T,
     D: FnOnce(bool),
 {
-    let whole = Box::new(Whole {
+    let place = Whole::place(here);
+    let whole = Whole {
         header: Header {
             state: State::queued(),
             reason: AtomicU8::new(Reason::None as u8),
@@ -400,9 +445,11 @@ where
         },
         stage: UnsafeCell::new(Stage::<F, T>::Start(f)),
         after: UnsafeCell::new(Some(after)),
-    });
+    };
+    // SAFETY: it is free, and there is room.
+    unsafe { place.write(whole) };
     // repr(C): the header's address is the whole's.
-    let header = NonNull::from(Box::leak(whole)).cast::<Header>();
+    let header = place.cast::<Header>();
     let join = Join {
         goroutine: Goroutine(Kind::Header(header)),
         waker: None,
@@ -594,14 +641,17 @@ unsafe fn drop_result<F, T, D>(header: NonNull<Header>) {
 /// # Safety
 /// 1. No reference is left.
 unsafe fn free<F, T, D>(header: NonNull<Header>) {
-    // SAFETY: 1. made by `Box` in `create`, and nobody else has it.
-    let whole = unsafe { Box::from_raw(header.cast::<Whole<F, T, D>>().as_ptr()) };
+    let mut place = header.cast::<Whole<F, T, D>>();
+    // SAFETY: 1. made by `create`, and nobody else has it.
+    let whole = unsafe { place.as_mut() };
+    drop(whole.header.traits.take());
+    drop(mem::replace(&mut whole.header.join, JoinWord::new()));
+    drop(whole.after.get_mut().take());
     // A result that is still here belongs to a forgotten handle: what it
-    // borrows may be gone, so it must not be dropped.
-    let Whole { header, stage, .. } = *whole;
-    std::mem::forget(stage);
-    // Values made after the last look have nobody to run their destructors.
-    std::mem::forget(header.locals);
+    // borrows may be gone, so it is forgotten too. And values made after the
+    // last look have nobody to run their destructors.
+    // SAFETY: 1. as above.
+    unsafe { Whole::give_back(place) };
 }
 
 /// A goroutine, or an OS thread that uses raddle, seen from outside: who it

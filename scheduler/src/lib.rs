@@ -6,7 +6,7 @@
 //! ```text
 //! schedule spawn later handoff monitor → find_work → park netpoll → idle
 //!   → machine → table processor run_queue injector timers switch
-//!   → goroutine → state token switch → stack → shim trace config fatal
+//!   → goroutine → state token switch → stack blocks → shim trace config fatal
 //! ```
 //!
 //! | room | job |
@@ -15,6 +15,7 @@
 //! | `goroutine` | identity, home, closure, result, end |
 //! | `locals` | a goroutine's own values |
 //! | `stack`, `overflow` | slabs, guards, reuse; the report when one runs over |
+//! | `blocks` | the memory goroutines lie in |
 //! | `switch` | onto a stack and back |
 //! | `run_queue`, `next_slot`, `home_queue`, `inbox`, `injector` | where runnable goroutines stand |
 //! | `timers`, `clock` | deadlines |
@@ -78,6 +79,8 @@ rooms! {
     #[allow(unsafe_code)]
     mod ahead;
     mod awaited;
+    #[allow(unsafe_code)]
+    mod blocks;
     #[allow(unsafe_code)]
     mod capture;
     pub mod clock;

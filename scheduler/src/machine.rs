@@ -1,6 +1,7 @@
 //! A machine: an OS thread that runs goroutines. Its queues, its inbox, its
 //! tick, and the thread-local that says which machine this thread is.
 
+use crate::blocks;
 use crate::capture;
 use crate::goroutine::{HOME_BY_PANIC, Header, LEFT_PANICKING, Payload, RAISED, Runnable};
 use crate::home_queue::HomeQueue;
@@ -89,6 +90,7 @@ pub(crate) struct Own {
     pub(crate) queue: RunQueue,
     pub(crate) at_home: HomeQueue<Header>,
     pub(crate) stacks: RefCell<Pool>,
+    pub(crate) blocks: RefCell<blocks::Pool>,
     pub(crate) turn: Cell<u32>,
     /// Turns between looks at the clock, timers, and shared queues.
     pub(crate) upkeep_every: Cell<u32>,
@@ -166,6 +168,7 @@ impl Machine {
                 queue,
                 at_home: HomeQueue::new(),
                 stacks: RefCell::new(Pool::new()),
+                blocks: RefCell::new(blocks::Pool::new()),
                 turn: Cell::new(0),
                 upkeep_every: Cell::new(61),
                 upkeep_in: Cell::new(61),

@@ -17,6 +17,7 @@
 //!
 //! It sleeps while no processor is in use.
 
+use crate::blocks;
 use crate::clock;
 use crate::deadlock;
 use crate::find_work;
@@ -221,7 +222,7 @@ impl<'a> Watch<'a> {
             self.scheduler.coarse.store(now, Relaxed);
             if now - self.trimmed_at >= TRIM_EVERY {
                 self.trimmed_at = now;
-                let _bytes = stack::trim_unused();
+                let _bytes = stack::trim_unused() + blocks::sweep_unused();
             }
             self.trace.print_if_due(self.scheduler, now);
             // Also while all are idle: none of them need sleep there.
@@ -297,7 +298,7 @@ impl<'a> Watch<'a> {
                 break;
             }
             if trim_at <= now {
-                let _bytes = stack::trim_shared();
+                let _bytes = stack::trim_shared() + blocks::sweep();
                 trim_at = u64::MAX;
             }
         }

@@ -1,6 +1,7 @@
 //! The loop of a machine: find, run, put away; and where a goroutine goes
 //! that is runnable again.
 
+use crate::blocks;
 use crate::clock;
 use crate::find_work;
 use crate::goroutine::{self, HOME_FOR_LIFE, Header, Runnable};
@@ -59,6 +60,7 @@ fn run(here: Here) -> Ending {
         }
     }
     here.own().stacks.borrow_mut().drain();
+    here.own().blocks.borrow_mut().drain();
     if here.own().has_retired.take() {
         Ending::Retired
     } else {
@@ -502,6 +504,8 @@ fn sleep(here: Here, bed: Bed) {
         }
         if trim_at <= now {
             let _bytes = stacks.borrow_mut().trim();
+            here.own().blocks.borrow_mut().drain();
+            let _bytes = blocks::sweep();
             trim_at = u64::MAX;
         } else if bed == Bed::Poll {
             return;

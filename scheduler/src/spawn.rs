@@ -113,7 +113,7 @@ where
     };
     scheduler.count_spawned();
     // SAFETY: 1. to 3.
-    let (runnable, join) = unsafe { goroutine::create(birth, f, after) };
+    let (runnable, join) = unsafe { goroutine::create(machine::here(), birth, f, after) };
     trace::spawn(runnable.header());
     schedule::ready(runnable);
     Ok(join)
@@ -196,7 +196,8 @@ where
     F: FnOnce() -> T,
     D: FnOnce(bool),
 {
-    let here = machine::here().filter(|here| here.scheduler == scheduler.ptr());
+    let thread = machine::here();
+    let here = thread.filter(|here| here.scheduler == scheduler.ptr());
     let birth = Birth {
         scheduler: scheduler.ptr(),
         id: next_id(here),
@@ -208,7 +209,7 @@ where
         },
     };
     // SAFETY: 1. to 3.
-    let (runnable, join) = unsafe { goroutine::create(birth, f, after) };
+    let (runnable, join) = unsafe { goroutine::create(thread, birth, f, after) };
     trace::spawn(runnable.header());
     match here {
         Some(here) => {
