@@ -22,7 +22,13 @@ const LAST: u64 = u64::MAX - 1;
 /// The moment `timeout` from now; the last one when that is too far.
 #[must_use]
 pub fn after(timeout: Duration) -> u64 {
-    now().saturating_add(nanos(timeout)).min(LAST)
+    since(now(), timeout)
+}
+
+/// The moment `timeout` from `begin`; the last one when that is too far.
+#[must_use]
+pub fn since(begin: u64, timeout: Duration) -> u64 {
+    begin.saturating_add(nanos(timeout)).min(LAST)
 }
 
 /// The moment `instant`; now, if that is past, and the last one when it is

@@ -582,11 +582,23 @@ pub(crate) unsafe fn runnable(header: NonNull<Header>) -> Runnable {
 
 /// Sets a timer of this machine's; who set it removes it by the pair.
 pub(crate) fn add_timer(deadline: u64, alarm: Alarm) -> (NonNull<Machine>, Key) {
+    let here = here_for_timer();
+    let (key, _is_earliest) = here.timers.add(deadline, alarm);
+    (here.ptr(), key)
+}
+
+/// As `add_timer`, for a deadline that others have too.
+pub(crate) fn add_timer_together(deadline: u64, alarm: Alarm) -> (NonNull<Machine>, Key) {
+    let here = here_for_timer();
+    let (key, _is_earliest) = here.timers.add_together(deadline, alarm);
+    (here.ptr(), key)
+}
+
+fn here_for_timer() -> Here {
     let Some(here) = here() else {
         crate::fatal::fatal!("a timer was set on a thread that is no machine")
     };
-    let (key, _is_earliest) = here.timers.add(deadline, alarm);
-    (here.ptr(), key)
+    here
 }
 
 /// Removes a timer, on whatever machine; none if it is gone.

@@ -229,15 +229,40 @@ impl Wait {
                 if now >= deadline && self.settle(TIMED_OUT) {
                     return TIMED_OUT;
                 }
-                // What is to happen by then should not come later.
-                let deadline = match reason {
-                    Reason::Sleep => clock::rounded_up(deadline, now),
-                    _ => deadline,
-                };
-                Some(machine::add_timer(deadline, Alarm::of_wait(self)))
+                Some(self.set_timer(reason, now, deadline))
             }
             _ => None,
         };
+        self.park_on_timer(timer, reason, deadline, hold)
+    }
+
+    /// As `park` for a sleep that began at `now`, which it does not ask the
+    /// clock again.
+    pub fn sleep(&self, now: u64, deadline: u64) -> u32 {
+        let is_goroutine = self.parker.header().is_some();
+        let timer = is_goroutine.then(|| self.set_timer(Reason::Sleep, now, deadline));
+        self.park_on_timer(timer, Reason::Sleep, Some(deadline), Hold::Loose)
+    }
+
+    fn set_timer(&self, reason: Reason, now: u64, deadline: u64) -> (NonNull<Machine>, Key) {
+        let alarm = Alarm::of_wait(self);
+        // What is to happen by then should not come later.
+        if reason == Reason::Sleep {
+            let common = clock::rounded_up(deadline, now);
+            if common != deadline {
+                return machine::add_timer_together(common, alarm);
+            }
+        }
+        machine::add_timer(deadline, alarm)
+    }
+
+    fn park_on_timer(
+        &self,
+        timer: Timer,
+        reason: Reason,
+        deadline: Option<u64>,
+        hold: Hold,
+    ) -> u32 {
         if self.park_once(reason, deadline, hold) == Woken::Doomed {
             return self.park_doomed(reason, deadline, timer);
         }

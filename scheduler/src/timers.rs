@@ -7,9 +7,13 @@
 //! A four-way heap holds a deadline and a slot each; the slot holds the
 //! target. Taking a timer out empties its slot and leaves the entry in the
 //! heap, *stale*, until it comes to the top or more entries are stale than
-//! not.
+//! not. Timers that are known to end with others share an entry
+//! (`moments.rs`).
+
+mod moments;
 
 use crate::shim::{AtomicU64, Mutex, Relaxed};
+use moments::Moments;
 
 /// Deadlines, each with a target that is handed back when it is due.
 #[derive(Debug)]
@@ -22,6 +26,7 @@ pub(crate) struct Timers<T> {
 /// Which timer; recognised as gone once it has been taken or removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
+    /// Or its moment, marked so.
     slot: u32,
     /// The how-manieth timer it is: none other ever has this number.
     number: u64,
@@ -44,9 +49,24 @@ impl<T: Target> Timers<T> {
     /// Adds a timer. `true`: it is the earliest now, so a machine that
     /// sleeps for these timers sleeps too long.
     pub(crate) fn add(&self, deadline: u64, target: T) -> (Key, bool) {
+        self.add_by(deadline, target, Inner::add)
+    }
+
+    /// As `add`, for a deadline that others have too.
+    pub(crate) fn add_together(&self, deadline: u64, target: T) -> (Key, bool) {
+        self.add_by(deadline, target, Inner::add_together)
+    }
+
+    #[inline]
+    fn add_by(
+        &self,
+        deadline: u64,
+        target: T,
+        add: impl FnOnce(&mut Inner<T>, u64, T) -> Key,
+    ) -> (Key, bool) {
         let mut inner = self.inner.lock();
         let before = inner.top();
-        let key = inner.add(deadline, target);
+        let key = add(&mut inner, deadline, target);
         if deadline < before {
             self.publish(&inner);
         }
@@ -69,7 +89,7 @@ impl<T: Target> Timers<T> {
     /// `add`. None: it was taken as due, or removed before.
     pub(crate) fn set_anew(&self, key: Key, deadline: u64) -> Option<(Key, bool)> {
         let mut inner = self.inner.lock();
-        let target = inner.slots.target_in(key)?;
+        let target = inner.target_in(key)?;
         let first = inner.top();
         inner.remove(key);
         let before = inner.top();
@@ -102,7 +122,8 @@ impl<T: Target> Timers<T> {
     }
 
     /// Takes up to `most` timers due at `now`, earliest first, in the order
-    /// of their adding where deadlines are equal, and returns how many.
+    /// of their adding where deadlines are equal and both or neither were
+    /// added by `add_together`, and returns how many.
     /// `settle` gets each target under the lock: it must not block, panic, or
     /// come back here.
     pub(crate) fn take_due(&self, now: u64, most: usize, mut settle: impl FnMut(T)) -> usize {
@@ -155,14 +176,16 @@ const NUMBERS: u64 = 1 << 32;
 
 /// Invariants
 /// 1. `heap` is a heap by `Entry`'s order.
-/// 2. A live timer has one slot and one entry that names it; `live` counts
-///    them. All other entries are stale: their slot is free, or bears
-///    another number.
+/// 2. A live timer has one slot and one entry that names it, or is one of a
+///    moment that has one entry, with the number of the moment's first;
+///    `live` counts timers. All other entries are stale: their slot is free,
+///    or bears another number.
 /// 3. No entry is `NUMBERS` adds old without having been live all along.
 #[derive(Debug)]
 struct Inner<T> {
     heap: Vec<Entry>,
     slots: Slots<T>,
+    moments: Moments<T>,
     live: usize,
     /// Timers added so far.
     added: u64,
@@ -199,6 +222,7 @@ impl<T: Copy> Inner<T> {
         Self {
             heap: Vec::new(),
             slots: Slots::new(),
+            moments: Moments::new(),
             live: 0,
             added: 0,
         }
@@ -208,29 +232,66 @@ impl<T: Copy> Inner<T> {
         self.heap.first().map_or(u64::MAX, |entry| entry.deadline())
     }
 
-    fn add(&mut self, deadline: u64, target: T) -> Key {
+    fn next_number(&mut self) -> u64 {
         self.added += 1;
         if self.added.is_multiple_of(NUMBERS / 2) {
             // Invariant 3.
             self.sweep();
         }
-        let key = self.slots.fill(self.added, target);
+        self.added
+    }
+
+    fn add(&mut self, deadline: u64, target: T) -> Key {
+        let number = self.next_number();
+        let key = self.slots.fill(number, target);
         self.live += 1;
-        let entry = Entry::new(deadline, key);
-        self.heap.push(entry);
-        heap::rise(&mut self.heap, entry);
+        self.enter(Entry::new(deadline, key));
         key
     }
 
+    fn add_together(&mut self, deadline: u64, target: T) -> Key {
+        let number = self.next_number();
+        let (at, is_new) = self.moments.add(deadline, number, target);
+        let slot = at | MOMENT;
+        let key = Key { slot, number };
+        self.live += 1;
+        if is_new {
+            self.enter(Entry::new(deadline, key));
+        }
+        key
+    }
+
+    fn enter(&mut self, entry: Entry) {
+        self.heap.push(entry);
+        heap::rise(&mut self.heap, entry);
+    }
+
+    /// The target of a live timer.
+    fn target_in(&self, key: Key) -> Option<T> {
+        match moment_of(key.slot) {
+            Some(at) => self.moments.target(at, key.number),
+            None => self.slots.target_in(key),
+        }
+    }
+
+    fn is_stale(&self, entry: Entry) -> bool {
+        is_stale(entry, &self.slots, &self.moments)
+    }
+
     fn remove(&mut self, key: Key) -> bool {
-        if !self.slots.is_in(key) {
+        if let Some(at) = moment_of(key.slot) {
+            if !self.moments.remove(at, key.number) {
+                return false;
+            }
+        } else if self.slots.is_in(key) {
+            // A wait that ends soon finds its entry where it put it.
+            if self.heap.last().is_some_and(|last| last.is_for(key)) {
+                self.heap.pop();
+            }
+            self.slots.empty(key.slot);
+        } else {
             return false;
         }
-        // A wait that ends soon finds its entry where it put it.
-        if self.heap.last().is_some_and(|last| last.is_for(key)) {
-            self.heap.pop();
-        }
-        self.slots.empty(key.slot);
         self.live -= 1;
         if self.heap.len() > 2 * self.live + FEW_STALE {
             self.sweep();
@@ -245,6 +306,17 @@ impl<T: Copy> Inner<T> {
             if top.deadline() > now {
                 return None;
             }
+            if let Some(at) = moment_of(top.slot())
+                && !self.is_stale(top)
+                && let Some((target, was_last)) = self.moments.take_next(at)
+            {
+                if was_last {
+                    heap::pop(&mut self.heap);
+                }
+                self.live -= 1;
+                self.shrink();
+                return Some(target);
+            }
             heap::pop(&mut self.heap);
             if let Some(target) = self.slots.target_of(top) {
                 self.slots.empty(top.slot());
@@ -257,7 +329,7 @@ impl<T: Copy> Inner<T> {
 
     fn drop_stale_top(&mut self) {
         while let Some(top) = self.heap.first()
-            && self.slots.target_of(*top).is_none()
+            && self.is_stale(*top)
         {
             heap::pop(&mut self.heap);
         }
@@ -269,6 +341,7 @@ impl<T: Copy> Inner<T> {
         if self.live == 0 {
             self.heap.clear();
             self.slots.clear();
+            self.moments.clear();
         }
         if self.heap.capacity() > KEPT.max(4 * self.heap.len()) {
             self.heap.shrink_to(KEPT.max(2 * self.heap.len()));
@@ -277,9 +350,31 @@ impl<T: Copy> Inner<T> {
 
     /// Drops stale entries.
     fn sweep(&mut self) {
-        let Self { heap, slots, .. } = self;
-        heap.retain(|entry| slots.target_of(*entry).is_some());
+        let Self {
+            heap,
+            slots,
+            moments,
+            ..
+        } = self;
+        heap.retain(|entry| !is_stale(*entry, slots, moments));
         heap::build(heap);
+    }
+}
+
+/// Marks a moment's number where else a slot's stands.
+const MOMENT: u32 = 1 << 31;
+
+fn moment_of(slot: u32) -> Option<u32> {
+    (slot & MOMENT != 0).then_some(slot & !MOMENT)
+}
+
+fn is_stale<T: Copy>(entry: Entry, slots: &Slots<T>, moments: &Moments<T>) -> bool {
+    match moment_of(entry.slot()) {
+        Some(at) => {
+            let first = moments.first_number(at);
+            first.is_none_or(|number| !entry.is_for(Key { slot: entry.slot(), number }))
+        }
+        None => slots.target_of(entry).is_none(),
     }
 }
 
@@ -382,8 +477,8 @@ impl<T: Copy> Slots<T> {
     #[cold]
     fn add_page(&mut self) -> u32 {
         let at = self.pages.len();
-        if at == u32::MAX as usize / PAGE {
-            crate::fatal::fatal!("four billion timers on one machine");
+        if at == MOMENT as usize / PAGE {
+            crate::fatal::fatal!("two billion timers on one machine");
         }
         self.pages.push(Page {
             slots: Vec::new(),
@@ -535,7 +630,7 @@ mod heap {
 
 #[cfg(test)]
 mod tests {
-    use super::{Entry, FEW_STALE, Inner, KEPT, Key, NUMBERS, PAGE, SPARE, Target, Timers};
+    use super::{Entry, FEW_STALE, Inner, KEPT, Key, NUMBERS, PAGE, SPARE, Target, Timers, moment_of};
     use proptest::prelude::*;
     use std::collections::BTreeMap;
     use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -549,6 +644,7 @@ mod tests {
     #[derive(Clone, Debug)]
     enum Step {
         Add(u64),
+        AddTogether(u64),
         /// One of the keys there ever were.
         Remove(prop::sample::Index),
         /// As above.
@@ -559,12 +655,15 @@ mod tests {
 
     fn steps() -> impl Strategy<Value = Vec<Step>> {
         let step = prop_oneof![
-            // Few deadlines, so that many are equal.
-            6 => prop_oneof![0..20_u64, 0..1000_u64, Just(u64::MAX)].prop_map(Step::Add),
+            // Few deadlines, so that many are equal; odd ones, for their order
+            // beside those of moments is not said.
+            4 => prop_oneof![0..20_u64, 0..1000_u64].prop_map(|n| Step::Add(2 * n + 1)),
+            1 => Just(Step::Add(u64::MAX)),
+            6 => prop_oneof![0..20_u64, 0..1000_u64].prop_map(|n| Step::AddTogether(2 * n)),
             5 => any::<prop::sample::Index>().prop_map(Step::Remove),
             2 => (any::<prop::sample::Index>(), 0..1000_u64)
-                .prop_map(|(which, deadline)| Step::SetAnew(which, deadline)),
-            2 => (0..1000_u64, prop_oneof![0..4_usize, Just(usize::MAX)])
+                .prop_map(|(which, n)| Step::SetAnew(which, 2 * n + 1)),
+            2 => (0..2000_u64, prop_oneof![0..4_usize, Just(usize::MAX)])
                 .prop_map(|(now, most)| Step::Take(now, most)),
             1 => Just(Step::SettledEarliest),
         ];
@@ -576,17 +675,18 @@ mod tests {
         for at in 1..inner.heap.len() {
             assert!(inner.heap[(at - 1) / 4] <= inner.heap[at]);
         }
-        let is_live = |entry: &&Entry| inner.slots.target_of(**entry).is_some();
-        assert_eq!(inner.heap.iter().filter(is_live).count(), inner.live);
+        let live = inner.heap.iter().filter(|entry| !inner.is_stale(**entry));
+        let (moments, singles): (Vec<_>, Vec<_>) =
+            live.copied().partition(|entry: &Entry| moment_of(entry.slot()).is_some());
+        assert_eq!(singles.len() + inner.moments.live(), inner.live);
+        assert_eq!(moments.len(), inner.moments.in_use());
         let pages = &inner.slots.pages;
         for page in pages {
             let used = page.slots.iter().filter(|slot| !slot.holds.is_free());
             assert_eq!(used.count(), page.used);
         }
-        assert_eq!(
-            pages.iter().map(|page| page.used).sum::<usize>(),
-            inner.live
-        );
+        let used: usize = pages.iter().map(|page| page.used).sum();
+        assert_eq!(used, singles.len());
         assert!(inner.heap.len() <= 2 * inner.live + FEW_STALE + 1);
     }
 
@@ -598,9 +698,12 @@ mod tests {
             let mut keys: Vec<(Key, (u64, usize))> = Vec::new();
             for step in steps {
                 match step {
-                    Step::Add(deadline) => {
+                    Step::Add(deadline) | Step::AddTogether(deadline) => {
                         let target = keys.len();
-                        let (key, is_earliest) = timers.add(deadline, target);
+                        let (key, is_earliest) = match step {
+                            Step::Add(_) => timers.add(deadline, target),
+                            _ => timers.add_together(deadline, target),
+                        };
                         let first = model.first_key_value().map_or(u64::MAX, |(&(d, _), _)| d);
                         // A removed one may still count as the earliest.
                         prop_assert!(!is_earliest || deadline < first);
@@ -736,6 +839,30 @@ mod tests {
         }
     }
 
+    /// More deadlines than are looked for at a time, again and again.
+    #[test]
+    fn moments_come_and_go() {
+        let timers = Timers::new();
+        let keys: Vec<Key> = (0..100_000_usize)
+            .map(|n| timers.add_together((n * 7 % 1000) as u64, n).0)
+            .collect();
+        check(&timers.inner.lock());
+        for key in keys.iter().step_by(3) {
+            assert!(timers.remove(*key));
+            assert!(!timers.remove(*key));
+        }
+        check(&timers.inner.lock());
+        let mut taken = Vec::new();
+        while timers.take_due(u64::MAX, 100, |n| taken.push(n)) > 0 {}
+        let mut expected: Vec<usize> = (0..100_000).filter(|n| n % 3 != 0).collect();
+        expected.sort_by_key(|n| (n * 7 % 1000, *n));
+        assert_eq!(taken, expected);
+        assert!(keys.iter().all(|key| !timers.remove(*key)));
+        let inner = timers.inner.lock();
+        check(&inner);
+        assert!(inner.moments.capacity() <= 64 * 64);
+    }
+
     /// Of removing and taking one wins, whoever does it.
     #[test]
     fn each_timer_ends_once() {
@@ -749,7 +876,12 @@ mod tests {
                 scope.spawn(move || {
                     let mut waiting = Vec::new();
                     for n in base..base + EACH {
-                        waiting.push((timers.add((n * 7 % 1000) as u64, n).0, n));
+                        let deadline = (n * 7 % 1000) as u64;
+                        let (key, _) = match n % 2 {
+                            0 => timers.add(deadline, n),
+                            _ => timers.add_together(deadline, n),
+                        };
+                        waiting.push((key, n));
                         if n % 3 == 0 {
                             timers.take_due((n % 1000) as u64, 5, |n| {
                                 end(n);

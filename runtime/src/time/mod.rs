@@ -43,7 +43,9 @@ pub fn sleep(duration: Duration) {
     if duration.is_zero() {
         return raddle_scheduler::checkpoint();
     }
-    sleep_till(clock::after(duration));
+    let now = clock::now();
+    raddle_scheduler::checkpoint();
+    let _outcome = Wait::new().sleep(now, clock::since(now, duration));
 }
 
 /// Waits until `deadline`, as precisely as [`sleep`].
@@ -54,10 +56,6 @@ pub fn sleep(duration: Duration) {
 /// # Go
 /// `time.Sleep(time.Until(t))`.
 pub fn sleep_until(deadline: Instant) {
-    sleep_till(clock::at(deadline));
-}
-
-fn sleep_till(deadline: u64) {
     raddle_scheduler::checkpoint();
-    let _outcome = Wait::new().park(Reason::Sleep, Some(deadline));
+    let _outcome = Wait::new().park(Reason::Sleep, Some(clock::at(deadline)));
 }
