@@ -64,14 +64,11 @@ pub(crate) fn find(here: Here) -> Option<Runnable> {
     let upkeep_in = own.upkeep_in.get();
     if upkeep_in > 1 {
         own.upkeep_in.set(upkeep_in - 1);
-        // Most turns of those who only yield are this.
+        // Most turns are this.
         if !turn.is_multiple_of(OTHERS_EVERY)
-            && own.at_home.is_empty()
             && here.inbox.is_empty()
-            && here.offered.next.peek().is_null()
-            && let Some(runnable) = own.queue.pop_started()
+            && let Some(runnable) = first_begun(here)
         {
-            own.next_in_row.set(0);
             return Some(runnable);
         }
     } else if let Some(runnable) = upkeep(here) {
@@ -266,6 +263,14 @@ fn local(here: Here) -> Option<Runnable> {
     {
         return Some(runnable);
     }
+    first_begun(here).or_else(|| pop(here))
+}
+
+/// What is here and has begun, or is at home here. Inlined, as most turns are
+/// taken from here.
+#[inline(always)]
+fn first_begun(here: Here) -> Option<Runnable> {
+    let own = here.own();
     if let Some(next) = own.at_home.take_next() {
         if may_go_first(here) {
             // SAFETY: 1. out of the queue, so ours.
@@ -286,7 +291,7 @@ fn local(here: Here) -> Option<Runnable> {
         own.queue.push(runnable);
     }
     own.next_in_row.set(0);
-    pop(here)
+    own.queue.pop_started()
 }
 
 /// Of those who would not get a turn while others here never rest, one kind

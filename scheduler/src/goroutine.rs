@@ -25,7 +25,7 @@ use std::cell::{Cell, UnsafeCell};
 use std::fmt;
 use std::io::{self, Write};
 use std::marker::PhantomData;
-use std::mem::{self, MaybeUninit};
+use std::mem::{self, MaybeUninit, offset_of};
 use std::num::NonZeroU64;
 use std::panic::{AssertUnwindSafe, Location, RefUnwindSafe, UnwindSafe, catch_unwind};
 use std::ptr::{self, NonNull};
@@ -113,27 +113,34 @@ pub(crate) struct Traits {
 /// 2. `refs` counts the scheduler (until the end) and each handle.
 /// 3. `scheduler` outlives the goroutine: it is freed only when none is
 ///    left.
+// In this order what a wait, its wake and the run that follows touch is side
+// by side: two lines of the cache instead of three, wherever it begins.
+#[repr(C)]
 pub(crate) struct Header {
     pub(crate) state: State,
     reason: AtomicU8,
     pub(crate) token: Token,
-    refs: AtomicU32,
+    flags: Cell<u8>,
     /// In milliseconds of the scheduler's coarse clock.
     since: AtomicU32,
-    pins: Cell<u32>,
-    flags: Cell<u8>,
-    link: AtomicPtr<Header>,
     home: AtomicPtr<Machine>,
-    join: JoinWord,
     scheduler: NonNull<Scheduler>,
-    parts: &'static Parts,
-    coroutine: UnsafeCell<Option<Coroutine>>,
     yielder: Cell<*const Yielder>,
+    coroutine: UnsafeCell<Option<Coroutine>>,
     id: GoroutineId,
+    link: AtomicPtr<Header>,
+    join: JoinWord,
+    parts: &'static Parts,
+    refs: AtomicU32,
+    pins: Cell<u32>,
     site: &'static Location<'static>,
     traits: Option<Box<Traits>>,
     locals: UnsafeCell<Option<Box<Locals>>>,
 }
+
+/// What of it is used at each wait.
+const HOT: usize = offset_of!(Header, link);
+const _: () = assert!(HOT <= 80);
 
 // SAFETY: of its fields only cells are not Sync, and those have one owner at
 // a time (invariant 1). What the closure and the result may do is decided by
