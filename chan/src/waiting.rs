@@ -137,11 +137,26 @@ impl<'a, T, const SENDS: bool> Waiting<'a, T, SENDS> {
     /// Not inlined: so the code around the park is short where it is inlined.
     #[inline(never)]
     pub(crate) fn begin(&self) -> Progress {
+        // First of all: a rendezvous needs fewer registers than a buffer, and
+        // so less to save and restore.
+        if self.channel.capacity() == 0 {
+            return self.begin_rendezvous();
+        }
         let me = self.arrive();
         match self.move_calmly(self.channel.lock()) {
             Ok(()) => self.moved(),
-            Err(guard) if guard.is_calm_rendezvous() => self.meet(guard, me),
             Err(guard) => self.begin_further(guard, me),
+        }
+    }
+
+    #[inline(never)]
+    fn begin_rendezvous(&self) -> Progress {
+        let me = self.arrive();
+        let guard = self.channel.lock();
+        if guard.is_calm_rendezvous() {
+            self.meet(guard, me)
+        } else {
+            self.begin_further(guard, me)
         }
     }
 
@@ -176,7 +191,7 @@ impl<'a, T, const SENDS: bool> Waiting<'a, T, SENDS> {
     }
 
     /// As `begin_further`, of a calm rendezvous.
-    #[inline(never)]
+    #[inline(always)]
     fn meet(&self, mut guard: Guard<'a, T>, me: Option<Parker>) -> Progress {
         let Some(partner) = guard.partners(Self::SIDE).claim() else {
             self.stand_in_line(&mut guard, me);
