@@ -2,7 +2,7 @@
 
 #[cfg(feature = "futures")]
 use crate::polled;
-use crate::shim::{Bare, WOKEN, Wait};
+use crate::shim::{Bare, Parker, WOKEN, Wait};
 use std::cell::Cell;
 use std::fmt;
 use std::marker::PhantomPinned;
@@ -216,6 +216,14 @@ impl Node {
         // SAFETY: 1. its slot is empty and waits.
         unsafe { slot.cast::<T>().write(message) };
         Deal::Done
+    }
+
+    /// It has been claimed and will be woken at once.
+    #[inline]
+    pub(crate) fn foresee(&self, me: Option<Parker>, channel: *const ()) {
+        if let Some(bare) = self.bare() {
+            bare.foresee(me, ptr::from_ref(self).cast(), channel);
+        }
     }
 
     pub(crate) fn is_in(&self) -> bool {

@@ -5,7 +5,7 @@ use crate::shim::{Bare, Parker, Reason, WOKEN, Wait, checkpoint_as, poll_point};
 use crate::waiter::{Deal, Node, Wakes};
 use std::cell::{Cell, UnsafeCell};
 use std::mem::{ManuallyDrop, MaybeUninit};
-use std::ptr::NonNull;
+use std::ptr::{self, NonNull};
 
 /// How far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -201,6 +201,7 @@ impl<'a, T, const SENDS: bool> Waiting<'a, T, SENDS> {
         // SAFETY: claimed and not unparked yet.
         let node = unsafe { partner.as_ref() };
         let deal = if SENDS {
+            node.foresee(me, ptr::from_ref(self.channel).cast());
             if !node.takes_now() {
                 return self.meet_selection(guard, partner, me);
             }

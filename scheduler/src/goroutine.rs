@@ -4,6 +4,7 @@
 //! the closure's type, and behind it the closure, later its result. The
 //! stack comes with the first run and goes with the end.
 
+use crate::ahead::{self, Partner};
 use crate::blocks::{self, Class};
 use crate::inbox::Linked;
 use crate::join_word::{JoinWord, Then};
@@ -95,6 +96,8 @@ pub(crate) const RAISED: u8 = 4;
 
 /// It left its stack last while its thread was panicking.
 pub(crate) const LEFT_PANICKING: u8 = 8;
+/// When it was woken last, what it needs was not near (`ahead.rs`).
+const FAR: u8 = 16;
 
 /// What is set for one goroutine before it is spawned.
 #[derive(Debug, Default)]
@@ -108,13 +111,14 @@ pub(crate) struct Traits {
 ///
 /// Invariants
 /// 1. Cells are touched by the goroutine while it runs, and on the system
-///    stack by the machine that resumed it or is about to; the queues it
-///    passes through order one owner after another.
+///    stack by the machine that resumed it or is about to, or by who woke it
+///    and has not queued it yet; the word and the queues it passes through
+///    order one owner after another.
 /// 2. `refs` counts the scheduler (until the end) and each handle.
 /// 3. `scheduler` outlives the goroutine: it is freed only when none is
 ///    left.
-// In this order what a wait, its wake and the run that follows touch is side
-// by side: two lines of the cache instead of three, wherever it begins.
+// In this order what a wait, its wake and the run that follows touch lies side
+// by side, in as few lines of the cache as can be.
 #[repr(C)]
 pub(crate) struct Header {
     pub(crate) state: State,
@@ -127,12 +131,16 @@ pub(crate) struct Header {
     scheduler: NonNull<Scheduler>,
     yielder: Cell<*const Yielder>,
     coroutine: UnsafeCell<Option<Coroutine>>,
+    /// Whom it woke last.
+    partner: Cell<Partner>,
+    /// The machine's turn in which it was woken last.
+    woken_in: Cell<u32>,
+    pins: Cell<u32>,
     id: GoroutineId,
     link: AtomicPtr<Header>,
     join: JoinWord,
     parts: &'static Parts,
     refs: AtomicU32,
-    pins: Cell<u32>,
     site: &'static Location<'static>,
     traits: Option<Box<Traits>>,
     locals: UnsafeCell<Option<Box<Locals>>>,
@@ -140,7 +148,7 @@ pub(crate) struct Header {
 
 /// What of it is used at each wait.
 const HOT: usize = offset_of!(Header, link);
-const _: () = assert!(HOT <= 80);
+const _: () = assert!(HOT <= 112);
 
 // SAFETY: of its fields only cells are not Sync, and those have one owner at
 // a time (invariant 1). What the closure and the result may do is decided by
@@ -226,6 +234,30 @@ impl Header {
 
     pub(crate) fn clear(&self, flag: u8) {
         self.flags.set(self.flags.get() & !flag);
+    }
+
+    /// By its owner, of one that will run soon on this machine, whose turn is
+    /// number `turn`: asks for what it will most likely need, if that is far.
+    #[inline]
+    pub(crate) fn foresee_turn(&self, turn: u32) {
+        let ago = turn.wrapping_sub(self.woken_in.replace(turn));
+        if ago > ahead::NEAR_TURNS {
+            self.set(FAR);
+            ahead::fetch(self.yielder.get().addr());
+            self.partner.get().foresee();
+        } else if self.has(FAR) {
+            self.clear(FAR);
+        }
+    }
+
+    /// The caller, which this is, wakes `partner`.
+    #[inline]
+    pub(crate) fn wakes(&self, partner: Partner) {
+        // The same as last time was asked for when this was woken.
+        if self.has(FAR) && self.partner.get() != partner {
+            self.partner.set(partner);
+            partner.foresee();
+        }
     }
 
     pub(crate) fn has_started(&self) -> bool {
@@ -444,6 +476,8 @@ where
                 free: free::<F, T, D>,
             },
             coroutine: UnsafeCell::new(None),
+            partner: Cell::new(Partner::NONE),
+            woken_in: Cell::new(0),
             yielder: Cell::new(ptr::null()),
             id: birth.id,
             site: birth.site,

@@ -11,7 +11,7 @@
 //! return before that unpark, so the winner may touch it until then, and no
 //! wake is left over for the next wait. `docs/parking.md` has the proof.
 
-use crate::ahead;
+use crate::ahead::{self, Partner};
 use crate::bell::Bell;
 use crate::clock;
 use crate::deadlock;
@@ -354,6 +354,21 @@ impl Bare {
     pub unsafe fn from_address(address: *mut ()) -> Self {
         // SAFETY: 1. it was not null.
         Self(unsafe { NonNull::new_unchecked(address.cast()) })
+    }
+
+    /// `me`, the caller, is about to unpark it, which waits at `channel` with a
+    /// node at `near`: asks for the memory that takes, now, and the next time
+    /// before `me` comes to it (`ahead.rs`).
+    #[inline]
+    pub fn foresee(self, me: Option<Parker>, near: *const (), channel: *const ()) {
+        if let Some(me) = me.and_then(Parker::header) {
+            // SAFETY: it is the caller, alive as long as it runs.
+            unsafe { me.as_ref() }.wakes(Partner {
+                header: self.0.addr().get(),
+                near: near.addr(),
+                channel: channel.addr(),
+            });
+        }
     }
 
     /// Pays what taking it out owes.

@@ -211,12 +211,14 @@ pub(crate) fn ready(runnable: Runnable) {
     };
     match header.home() {
         Some(home) if home == here.ptr() => {
+            header.foresee_turn(here.own().turn.get());
             // SAFETY: 1. ours, and alive until it has run.
             unsafe { here.own().at_home.put_next(runnable.into_header()) };
         }
         Some(home) => send_home(home, runnable),
         None if here.takes_all_work() => {
             debug_assert!(machine::is_open(here), "pushed where nobody looks");
+            header.foresee_turn(here.own().turn.get());
             if let Some(earlier) = here.offered.next.put(runnable.into_header()) {
                 // SAFETY: 1. out of the slot, so ours.
                 here.own().queue.push(unsafe { machine::runnable(earlier) });
