@@ -207,6 +207,10 @@ fn share_long_line(here: Here) -> Option<Runnable> {
 /// called has come: so nobody is called but for long turns, or once the line
 /// has stood for a while (`call_for_backlog`).
 pub(crate) fn tell(here: Here, ready: Ready) {
+    if ready.is_empty() {
+        // What stands here already is `call_for_backlog`'s.
+        return;
+    }
     let own = here.own();
     own.is_telling.set(true);
     ready.tell();
