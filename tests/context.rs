@@ -674,6 +674,35 @@ fn a_deadline_is_not_lost_while_its_runtime_ends() {
     }
 }
 
+/// The runtime's end waits for the call, which waits for a timer: one of that
+/// runtime's, it never came.
+#[test]
+fn a_deadline_comes_to_a_blocking_call_of_a_runtime_that_ends() {
+    for mode in MODES {
+        with_deadline(limit(20), &format!("{mode:?}"), move || {
+            let runtime = runtime(mode, 2);
+            let (began, begins) = chan::bounded(1);
+            let call = runtime.spawn(move || {
+                raddle::blocking(move || {
+                    began.send(()).unwrap();
+                    // The end begins meanwhile, or it does not.
+                    std::thread::sleep(Duration::from_millis(50));
+                    let (context, _cancel) =
+                        Context::background().with_timeout(Duration::from_millis(100));
+                    context.done().recv().unwrap_err();
+                    context.err()
+                })
+            });
+            begins.recv().unwrap();
+            drop(runtime);
+            // Doomed when it comes back, as likely as not.
+            if let Ok(error) = call.join() {
+                assert_eq!(error, Some(ContextError::DeadlineExceeded));
+            }
+        });
+    }
+}
+
 /// A deadline that has moved is taken back with its context.
 #[test]
 fn a_context_that_outlives_its_runtime_can_be_cancelled() {

@@ -66,6 +66,16 @@ pub(crate) fn with_scheduler<R>(f: impl FnOnce(&Scheduler) -> R) -> R {
     })
 }
 
+/// As `with_scheduler`, for timers: on a helper those of the default one. Its
+/// caller's may be ending, and waits for the helper, which may wait for the
+/// timer.
+pub(crate) fn with_timer_scheduler<R>(f: impl FnOnce(&Scheduler) -> R) -> R {
+    with_current_scheduler(|current| match current {
+        Some(scheduler) => f(scheduler),
+        None => f(default_scheduler()),
+    })
+}
+
 /// Runs `f` as a goroutine of the default runtime and gives what it returns.
 /// The default runtime starts with the first call and stays.
 ///

@@ -36,7 +36,7 @@ use std::time::Duration;
 /// [`current`](crate::current), is read before and moved in. Its own `current`
 /// and [`park`](crate::park) are those of the helper, which makes others'
 /// calls after this one; [`goexit`](crate::goexit) panics. What it spawns
-/// belongs to the caller's runtime. Where goroutines migrate, and where it is
+/// belongs to the caller's runtime, its timers to the default one. Where goroutines migrate, and where it is
 /// just called, it has its caller's values and identity, so it should rely on
 /// neither.
 ///

@@ -10,7 +10,7 @@ use crate::chan::{Never, Receiver, Sender, bounded};
 use crate::go::spawn_on;
 use crate::roster::Roster;
 use crate::shim::Mutex;
-use crate::start::{try_default_scheduler, with_scheduler};
+use crate::start::{try_default_scheduler, with_timer_scheduler};
 use raddle_scheduler::{Later, clock};
 use std::collections::VecDeque;
 use std::fmt;
@@ -129,7 +129,7 @@ impl Branch {
         }
         let (this, site) = (Arc::downgrade(self), self.site);
         let heir = || try_default_scheduler().ok();
-        let later = with_scheduler(|scheduler| {
+        let later = with_timer_scheduler(|scheduler| {
             Later::with_heir(scheduler, heir, move |scheduler, later| {
                 if let Some(branch) = this.upgrade() {
                     let look = Look(Some(branch));
@@ -380,7 +380,7 @@ impl AfterFunc {
         let call = Arc::new(Call(Mutex::new(Some(f))));
         let stands = branch.and_then(|branch| {
             let this = call.clone();
-            let later = with_scheduler(|scheduler| {
+            let later = with_timer_scheduler(|scheduler| {
                 Later::new(scheduler, move |scheduler, later| {
                     if let Some(f) = this.take() {
                         spawn_on(scheduler, site, move || {

@@ -1,6 +1,6 @@
 //! Calls the waker of a future when its time has come.
 
-use crate::start::with_scheduler;
+use crate::start::with_timer_scheduler;
 use raddle_scheduler::{Later, Mutex, clock};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -44,7 +44,7 @@ impl Alarm {
             return true;
         }
         // Polled by another runtime than before: that one may end.
-        let is_others = |timer: &mut Timer| with_scheduler(|here| !timer.later.is_of(here));
+        let is_others = |timer: &mut Timer| with_timer_scheduler(|here| !timer.later.is_of(here));
         drop(self.0.take_if(is_others));
         let timer = self.0.get_or_insert_with(Timer::new);
         let mut waker = Some(waker.clone());
@@ -69,7 +69,7 @@ impl Timer {
             timer_at: NEVER,
             waker: None,
         }));
-        let later = with_scheduler(|scheduler| {
+        let later = with_timer_scheduler(|scheduler| {
             let set = set.clone();
             Later::new(scheduler, move |_, later| go_off(&set, &later))
         });

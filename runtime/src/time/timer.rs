@@ -2,7 +2,7 @@
 
 use crate::chan::{Receiver, never};
 use crate::go::spawn_on;
-use crate::start::with_scheduler;
+use crate::start::with_timer_scheduler;
 use crate::sync::Mutex;
 use raddle_chan::__private::Timer as Channel;
 use raddle_scheduler::{Later, clock};
@@ -105,7 +105,7 @@ impl Timer {
     {
         let site = Location::caller();
         let f = Mutex::new(f);
-        let later = with_scheduler(|scheduler| {
+        let later = with_timer_scheduler(|scheduler| {
             let f = Arc::new(f);
             Later::new(scheduler, move |scheduler, later| {
                 let f = f.clone();
