@@ -1,8 +1,9 @@
 //! Messages on their way, first in, first out.
 
+use crate::shim::resume;
 use std::collections::VecDeque;
 use std::mem::needs_drop;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Up to this many messages lie in one ring; it grows, so a channel pays for
 /// what it holds.
@@ -83,7 +84,7 @@ impl<T> Buffer<T> {
             }
         }
         if let Some(payload) = panic {
-            resume_unwind(payload);
+            resume(payload);
         }
     }
 }

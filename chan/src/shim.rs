@@ -5,7 +5,7 @@
 mod origin {
     pub(crate) use raddle_scheduler::{
         Bare, Mutex, MutexGuard, Parker, Reason, WOKEN, Wait, checkpoint, checkpoint_as, clock,
-        poll_point, random,
+        poll_point, random, resume,
     };
     pub(crate) use std::hint::spin_loop;
     pub(crate) use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
@@ -57,6 +57,8 @@ mod origin {
     unsafe impl Send for Turn {}
 
     pub(crate) fn poll_point() {}
+
+    pub(crate) use std::panic::resume_unwind as resume;
 
     /// Models try orders, not choices.
     pub(crate) fn random(_bound: usize) -> usize {

@@ -1,6 +1,8 @@
 //! Channels between plain threads alone: small, so that an interpreter that
 //! knows neither stacks nor the netpoller can run it (`.ci/sanitizers miri`).
 
+#![cfg(not(raddle_model))]
+
 use raddle_chan::{Receiver, Sender, bounded, select, unbounded};
 use std::thread;
 use std::time::Duration;
