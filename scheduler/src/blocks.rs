@@ -292,7 +292,7 @@ impl Reserve {
                 Ok(pack)
             }
             None => {
-                let most = CHUNK / class.stride();
+                let most = (CHUNK - Chunk::HEAD) / class.stride();
                 let blocks = self.made.clamp(FEWEST, most);
                 self.made += blocks;
                 Err(blocks)
@@ -405,9 +405,14 @@ pub(crate) unsafe fn put_outside(class: Class, block: NonNull<u8>) {
     }
 }
 
-/// Gives back what of the reserve is free as whole chunks; says how many
-/// bytes. For a machine that falls idle, after its `drain`.
+/// Gives back what is free as whole chunks; says how many bytes. For an idle
+/// process, whose machines have drained their own: it walks through all there
+/// is.
 pub(crate) fn sweep() -> usize {
+    for (at, shared) in RESERVE.lock().iter_mut().enumerate() {
+        let of_threads = shared.outside.empty(Class(at));
+        of_threads.for_each(|pack| shared.put(pack));
+    }
     sweep_first(|shared| shared.packs.len())
 }
 
