@@ -80,7 +80,7 @@ pub fn set_max_procs(n: usize) -> usize {
 /// `runtime.NumGoroutine`.
 #[must_use]
 pub fn num_goroutines() -> usize {
-    scheduler::poll_point();
+    scheduler::look_point();
     with_current_scheduler(|current| match current {
         Some(scheduler) => scheduler.num_goroutines(),
         None => with_helped_scheduler(|helped| {

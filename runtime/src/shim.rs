@@ -8,7 +8,7 @@
 #[cfg(not(raddle_model))]
 mod origin {
     pub(crate) use raddle_scheduler::{
-        Mutex, MutexGuard, Reason, WOKEN, Wait, checkpoint, clock, poll_point,
+        Mutex, MutexGuard, Reason, WOKEN, Wait, checkpoint, clock, look_point,
     };
     pub(crate) use std::cell::Cell;
     pub(crate) use std::sync::atomic::{AtomicIsize, AtomicU16, AtomicU32};
@@ -23,7 +23,7 @@ mod origin {
         AtomicIsize, AtomicU32, Mutex, MutexGuard, Reason, WOKEN, Wait, checkpoint, clock,
     };
 
-    pub(crate) fn poll_point() {}
+    pub(crate) fn look_point() {}
 }
 
 pub(crate) use origin::*;

@@ -156,7 +156,7 @@ mod surface {
     pub use crate::park::{Bare, Parker, TIMED_OUT, WOKEN, Wait, current, park, park_timeout};
     pub use crate::reason::Reason;
     pub use crate::report::{Dump, Report};
-    pub use crate::schedule::{checkpoint, checkpoint_as, poll_point, yield_now};
+    pub use crate::schedule::{checkpoint, checkpoint_as, look_point, poll_point, yield_now};
     pub use crate::scheduler::{Runtime, Scheduler, with_current_scheduler};
     pub use crate::shim::{Mutex, MutexGuard};
     pub use crate::spawn::{Options, spawn, spawn_local, spawn_opt};

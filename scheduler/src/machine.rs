@@ -109,6 +109,8 @@ pub(crate) struct Own {
     pub(crate) next_in_row: Cell<u32>,
     /// When that was last ended by the clock.
     pub(crate) row_ended_at: Cell<u64>,
+    /// A turn, and how many looks were made in it while that was urgent.
+    pub(crate) looks: Cell<(u64, u32)>,
     pub(crate) is_searching: Cell<bool>,
     /// Why somebody called for the search that goes on.
     pub(crate) called_for: Cell<Option<Summons>>,
@@ -180,6 +182,7 @@ impl Machine {
                 woke_last: Cell::new(false),
                 next_in_row: Cell::new(0),
                 row_ended_at: Cell::new(0),
+                looks: Cell::new((0, 0)),
                 is_searching: Cell::new(false),
                 called_for: Cell::new(None),
                 vain_searches: Cell::new(0),

@@ -1,7 +1,6 @@
 //! The loop of a machine: find, run, put away; and where a goroutine goes
 //! that is runnable again.
 
-use crate::blocks;
 use crate::clock;
 use crate::find_work;
 use crate::goroutine::{self, HOME_FOR_LIFE, Header, Runnable};
@@ -438,6 +437,9 @@ fn first_timer(here: Here) -> u64 {
 /// A machine that sleeps so long gives memory back, in nanoseconds.
 const TRIM_AFTER: u64 = 200_000_000;
 
+/// So many looks in one turn are a loop of them.
+const LOOKS_OF_A_LOOP: u32 = 64;
+
 /// A machine that sleeps so long ends its thread, if there are more than
 /// processors and nobody is at home there; in nanoseconds.
 const KEEP: u64 = 10_000_000_000;
@@ -507,7 +509,6 @@ fn sleep(here: Here, bed: Bed) {
         if trim_at <= now {
             let _bytes = stacks.borrow_mut().trim();
             here.own().blocks.borrow_mut().drain();
-            let _bytes = blocks::sweep();
             trim_at = u64::MAX;
         } else if bed == Bed::Poll {
             return;
@@ -638,11 +639,36 @@ fn end_slice() {
 /// otherwise.
 #[inline]
 pub fn poll_point() {
-    let urgent = machine::here().is_some_and(|here| {
+    if is_urgent() {
+        yield_urgently();
+    }
+}
+
+/// As `poll_point`, in looks that are made everywhere, also to print a value
+/// while a lock of std's is held: it needs a loop of them in one turn.
+#[inline]
+pub fn look_point() {
+    if is_urgent() {
+        look_urgently();
+    }
+}
+
+fn is_urgent() -> bool {
+    machine::here().is_some_and(|here| {
         // ORDER: Relaxed: a hint of the monitor's.
         here.is_urgent.load(Relaxed) && !here.goroutine().is_null()
-    });
-    if urgent {
+    })
+}
+
+#[cold]
+#[inline(never)]
+fn look_urgently() {
+    let Some(here) = machine::here() else { return };
+    let turn = here.tick();
+    let (of, before) = here.own().looks.get();
+    let looks = if of == turn { before + 1 } else { 1 };
+    here.own().looks.set((turn, looks));
+    if looks >= LOOKS_OF_A_LOOP {
         yield_urgently();
     }
 }

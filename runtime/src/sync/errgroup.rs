@@ -5,7 +5,7 @@ use super::wait_group::WaitGroup;
 use crate::context::{CancelFunc, Context};
 use crate::shim::Mutex;
 use crate::start::with_scheduler;
-use raddle_scheduler::{is_panic, poll_point, report_caught_panic, resume};
+use raddle_scheduler::{is_panic, look_point, report_caught_panic, resume};
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, Location, catch_unwind};
@@ -238,7 +238,7 @@ impl<E: Send + 'static> Group<E> {
         match permit {
             Some(None) => {
                 drop(member);
-                poll_point();
+                look_point();
                 false
             }
             permit => {

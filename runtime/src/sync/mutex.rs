@@ -2,7 +2,7 @@
 
 use super::raw_mutex::RawMutex;
 use lock_api::GuardNoSend;
-use raddle_scheduler::{clock, poll_point};
+use raddle_scheduler::{clock, look_point};
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
@@ -90,7 +90,7 @@ unsafe impl lock_api::RawMutex for RawMutex {
     fn try_lock(&self) -> bool {
         let taken = self.try_acquire();
         if !taken {
-            poll_point();
+            look_point();
         }
         self.noted().if_taken(taken, Location::caller())
     }
@@ -104,7 +104,7 @@ unsafe impl lock_api::RawMutex for RawMutex {
 
     #[inline]
     fn is_locked(&self) -> bool {
-        poll_point();
+        look_point();
         self.is_held()
     }
 }

@@ -1,7 +1,7 @@
 //! What is to be done once, whoever comes first.
 
 use super::wait_queue::{Entry, Until, WaitQueue, wait};
-use crate::shim::{Acquire, AtomicU32, Mutex, Reason, Relaxed, Release, checkpoint, poll_point};
+use crate::shim::{Acquire, AtomicU32, Mutex, Reason, Relaxed, Release, checkpoint, look_point};
 use std::fmt;
 
 const NEW: u32 = 0;
@@ -100,7 +100,7 @@ impl Once {
     pub fn is_completed(&self) -> bool {
         let is_done = self.is_done();
         if !is_done {
-            poll_point();
+            look_point();
         }
         is_done
     }

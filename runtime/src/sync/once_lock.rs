@@ -1,6 +1,6 @@
 //! A value that is written once: at the first use, or by hand.
 
-use crate::shim::{Mutex, poll_point};
+use crate::shim::{Mutex, look_point};
 use super::once::Once;
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -38,7 +38,7 @@ pub struct OnceLock<T> {
 #[cold]
 #[inline(never)]
 fn found_none() {
-    poll_point();
+    look_point();
 }
 
 impl<T> OnceLock<T> {

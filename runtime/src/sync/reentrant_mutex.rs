@@ -2,7 +2,7 @@
 
 use super::held::{self, Kind};
 use super::raw_mutex::RawMutex;
-use raddle_scheduler::{clock, current, poll_point};
+use raddle_scheduler::{clock, current, look_point};
 use std::fmt;
 use std::num::NonZeroUsize;
 use std::ops::{Deref, DerefMut};
@@ -172,7 +172,7 @@ unsafe impl lock_api::RawMutex for RawReentrantMutex {
         let site = held::said_where(Location::caller());
         let taken = self.0.try_acquire();
         if !taken {
-            poll_point();
+            look_point();
         }
         self.0.noted().if_taken(taken, site)
     }
@@ -186,7 +186,7 @@ unsafe impl lock_api::RawMutex for RawReentrantMutex {
 
     #[inline]
     fn is_locked(&self) -> bool {
-        poll_point();
+        look_point();
         self.0.is_held()
     }
 }

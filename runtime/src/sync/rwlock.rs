@@ -4,7 +4,7 @@ use super::held::Mode;
 use super::raw_rwlock::{Minds, RawRwLock};
 use super::wait_queue::{Until, take_again};
 use lock_api::GuardNoSend;
-use raddle_scheduler::{clock, poll_point};
+use raddle_scheduler::{clock, look_point};
 use std::panic::Location;
 use std::time::{Duration, Instant};
 
@@ -114,7 +114,7 @@ fn at(deadline: Instant) -> Until {
 #[inline]
 fn or_poll(is_in: bool) -> bool {
     if !is_in {
-        poll_point();
+        look_point();
     }
     is_in
 }
@@ -184,13 +184,13 @@ unsafe impl lock_api::RawRwLock for RawRwLock {
 
     #[inline]
     fn is_locked(&self) -> bool {
-        poll_point();
+        look_point();
         self.is_held()
     }
 
     #[inline]
     fn is_locked_exclusive(&self) -> bool {
-        poll_point();
+        look_point();
         self.is_written()
     }
 }

@@ -5,7 +5,7 @@ use super::spin::Spin;
 use super::wait_queue::{Entry, Until, WaitQueue, Waiters, Woken, wait_after};
 #[cfg(not(raddle_model))]
 use crate::context::{AfterFunc, Context, ContextError};
-use crate::shim::{AtomicU32, Mutex, Reason, Relaxed, WOKEN, checkpoint, clock, poll_point};
+use crate::shim::{AtomicU32, Mutex, Reason, Relaxed, WOKEN, checkpoint, clock, look_point};
 use std::fmt;
 use std::sync::Arc;
 
@@ -307,7 +307,7 @@ impl Semaphore {
     pub fn try_acquire(&self, count: usize) -> Option<Permit> {
         let permit = self.take(count);
         if permit.is_none() {
-            poll_point();
+            look_point();
         }
         permit
     }
