@@ -216,6 +216,22 @@ impl Shelf {
         self.hot.pop().or_else(|| self.fresh.pop(class))
     }
 
+    /// A block of what the reserve has given to it, which is empty.
+    fn restock(&mut self, class: Class, given: Result<Pack, usize>) -> NonNull<Free> {
+        match given {
+            Ok(pack) => self.hot = pack,
+            Err(blocks) => {
+                let chunk = Chunk::new(class, blocks);
+                self.fresh = Fresh {
+                    chunk,
+                    left: blocks,
+                };
+            }
+        }
+        let block = self.take(class);
+        block.expect("neither packs nor chunks are empty")
+    }
+
     /// What there is too much of.
     ///
     /// # Safety
@@ -352,19 +368,8 @@ fn share(class: Class, pack: Pack) {
 #[cold]
 #[inline(never)]
 fn refill(shelf: &mut Shelf, class: Class) -> NonNull<Free> {
-    let more = RESERVE.lock()[class.0].take(class);
-    match more {
-        Ok(pack) => shelf.hot = pack,
-        Err(blocks) => {
-            let chunk = Chunk::new(class, blocks);
-            shelf.fresh = Fresh {
-                chunk,
-                left: blocks,
-            };
-        }
-    }
-    let block = shelf.take(class);
-    block.expect("neither packs nor chunks are empty")
+    let given = RESERVE.lock()[class.0].take(class);
+    shelf.restock(class, given)
 }
 
 /// As [`Pool::take`], on a thread that is no machine.
@@ -372,21 +377,10 @@ fn refill(shelf: &mut Shelf, class: Class) -> NonNull<Free> {
 pub(crate) fn take_outside(class: Class) -> NonNull<u8> {
     let mut reserve = RESERVE.lock();
     let shared = &mut reserve[class.0];
-    let block = loop {
-        if let Some(block) = shared.outside.take(class) {
-            break block;
-        }
-        match shared.take(class) {
-            Ok(pack) => shared.outside.hot = pack,
-            Err(blocks) => {
-                let chunk = Chunk::new(class, blocks);
-                shared.outside.fresh = Fresh {
-                    chunk,
-                    left: blocks,
-                };
-            }
-        }
-    };
+    let block = shared.outside.take(class).unwrap_or_else(|| {
+        let given = shared.take(class);
+        shared.outside.restock(class, given)
+    });
     block.cast()
 }
 
