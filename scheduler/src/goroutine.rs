@@ -8,7 +8,7 @@ use crate::ahead::{self, Partner};
 use crate::blocks::{self, Class};
 use crate::inbox::Linked;
 use crate::join_word::{JoinWord, Then};
-use crate::locals::{Locals, quietly};
+use crate::locals::{self, Locals, quietly};
 use crate::machine::{self, Here, Machine};
 use crate::park::{self, Parker, ThreadIdentity};
 use crate::reason::Reason;
@@ -641,14 +641,8 @@ impl fmt::Display for Described<'_> {
 /// # Safety
 /// 1. On the goroutine's stack.
 unsafe fn drop_locals(header: &Header) {
-    // A destructor may set values again: as std, look a few times.
-    for _ in 0..5 {
-        // SAFETY: 1. and the reference ends with the statement.
-        let Some(locals) = (unsafe { header.locals() }).take() else {
-            return;
-        };
-        quietly(|| drop(locals));
-    }
+    // SAFETY: 1. and the reference ends with the call.
+    locals::drop_all(|| unsafe { header.locals() }.take());
 }
 
 /// # Safety

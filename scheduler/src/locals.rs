@@ -38,9 +38,15 @@ thread_local! {
 /// has come to the end.
 #[inline(never)]
 pub(crate) fn drop_those_of_thread() {
-    // A destructor may set values again: as std, look a few times.
+    let take = |locals: &RefCell<Option<_>>| locals.borrow_mut().take();
+    drop_all(|| OF_THREAD.try_with(take).ok().flatten());
+}
+
+/// Drops what `take` gives until it gives nothing. A destructor may set values
+/// again: as std, this looks a few times.
+pub(crate) fn drop_all(mut take: impl FnMut() -> Option<Box<Locals>>) {
     for _ in 0..5 {
-        let Ok(Some(locals)) = OF_THREAD.try_with(|locals| locals.borrow_mut().take()) else {
+        let Some(locals) = take() else {
             return;
         };
         quietly(|| drop(locals));
