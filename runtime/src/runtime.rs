@@ -16,7 +16,7 @@ use crate::go::{JoinHandle, spawn_on};
 use crate::start::{run_on, started_default, with_scheduler};
 use crate::sync::look_for_lock_cycles;
 use raddle_scheduler::config::{Config, ConfigError};
-use raddle_scheduler::{self as scheduler, Scheduler, with_current_scheduler, with_helped_scheduler};
+use raddle_scheduler::{self as scheduler, Scheduler, with_callers_scheduler};
 use std::fmt;
 use std::io;
 use std::panic::{Location, RefUnwindSafe, UnwindSafe};
@@ -81,12 +81,9 @@ pub fn set_max_procs(n: usize) -> usize {
 #[must_use]
 pub fn num_goroutines() -> usize {
     scheduler::look_point();
-    with_current_scheduler(|current| match current {
-        Some(scheduler) => scheduler.num_goroutines(),
-        None => with_helped_scheduler(|helped| {
-            let scheduler = helped.or(started_default());
-            scheduler.map_or(0, Scheduler::num_goroutines)
-        }),
+    with_callers_scheduler(|callers| {
+        let scheduler = callers.or(started_default());
+        scheduler.map_or(0, Scheduler::num_goroutines)
     })
 }
 

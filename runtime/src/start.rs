@@ -3,7 +3,7 @@
 use crate::runtime::{Builder, Runtime};
 use raddle_scheduler::config::{Config, ConfigError};
 use raddle_scheduler::{self as scheduler, Goexit, Options, Scheduler};
-use raddle_scheduler::{with_current_scheduler, with_helped_scheduler};
+use raddle_scheduler::{with_callers_scheduler, with_current_scheduler};
 use std::io;
 use std::panic::Location;
 use std::process::{ExitCode, Termination, exit};
@@ -57,12 +57,9 @@ pub(crate) fn started_default() -> Option<&'static Scheduler> {
 /// Runs `f` with the scheduler that a spawn here goes to. `f` must not park.
 #[inline]
 pub(crate) fn with_scheduler<R>(f: impl FnOnce(&Scheduler) -> R) -> R {
-    with_current_scheduler(|current| match current {
+    with_callers_scheduler(|callers| match callers {
         Some(scheduler) => f(scheduler),
-        None => with_helped_scheduler(|helped| match helped {
-            Some(scheduler) => f(scheduler),
-            None => f(default_scheduler()),
-        }),
+        None => f(default_scheduler()),
     })
 }
 

@@ -8,7 +8,7 @@ use crate::park::{WOKEN, Wait};
 use crate::reason::Reason;
 use crate::roll;
 use crate::schedule;
-use crate::scheduler::Scheduler;
+use crate::scheduler::{Scheduler, with_current_scheduler};
 use crate::shim::{Relaxed, Release};
 use crate::switch;
 use crate::threads::Known;
@@ -36,9 +36,9 @@ use std::time::Duration;
 /// [`current`](crate::current), is read before and moved in. Its own `current`
 /// and [`park`](crate::park) are those of the helper, which makes others'
 /// calls after this one; [`goexit`](crate::goexit) panics. What it spawns
-/// belongs to the caller's runtime, its timers to the default one. Where goroutines migrate, and where it is
-/// just called, it has its caller's values and identity, so it should rely on
-/// neither.
+/// belongs to the caller's runtime, its timers to the default one. Where
+/// goroutines migrate, and where it is just called, it has its caller's values
+/// and identity, so it should rely on neither.
 ///
 /// # Blocking
 /// Until `f` returns; the goroutine only.
@@ -197,7 +197,7 @@ fn drop_values_of_helper() {
 struct Job {
     frame: NonNull<()>,
     run: unsafe fn(NonNull<()>),
-    /// Whose goroutine waits; compared only.
+    /// Whose goroutine waits.
     caller: *const Scheduler,
     /// So many helpers at most are for those of that scheduler.
     most: usize,
@@ -212,13 +212,21 @@ pub(crate) fn is_helping(scheduler: &Scheduler) -> bool {
     ptr::eq(HELPING.get(), scheduler)
 }
 
-/// Runs `f` with the scheduler of the goroutine that waits for what this
-/// thread is at.
+/// As `with_current_scheduler`, but on a helper with that of the goroutine
+/// that waits for what this thread is at.
+#[inline]
+pub fn with_callers_scheduler<R>(f: impl FnOnce(Option<&Scheduler>) -> R) -> R {
+    with_current_scheduler(|current| match current {
+        // SAFETY: set while a call is made, whose goroutine waits for it,
+        // whatever shutdown says: so its scheduler lives.
+        None => f(unsafe { helping().as_ref() }),
+        current => f(current),
+    })
+}
+
 #[inline(never)]
-pub fn with_helped_scheduler<R>(f: impl FnOnce(Option<&Scheduler>) -> R) -> R {
-    // SAFETY: set while a call is made, whose goroutine waits for it, whatever
-    // shutdown says: so its scheduler lives.
-    f(unsafe { HELPING.get().as_ref() })
+fn helping() -> *const Scheduler {
+    HELPING.get()
 }
 
 // SAFETY: made by `on_helper`, whose bounds let `f` and its result move.

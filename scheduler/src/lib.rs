@@ -149,7 +149,7 @@ mod surface {
         Goexit, Goroutine, GoroutineId, Join, Payload, Shutdown, goexit, is_panic,
         report_caught_panic,
     };
-    pub use crate::handoff::{PinGuard, blocking, on_stack_of, pin, with_helped_scheduler};
+    pub use crate::handoff::{PinGuard, blocking, on_stack_of, pin, with_callers_scheduler};
     pub use crate::later::Later;
     pub use crate::locals::with_local;
     pub use crate::machine::{random, resume};
