@@ -79,6 +79,10 @@ impl Locks {
     }
 }
 
+fn holding<G>(_guard: G, wait: &dyn Fn()) {
+    wait();
+}
+
 /// Each asks for what a goroutine has that sleeps no more, holds it, and
 /// waits for its turn to give it back.
 #[test]
@@ -89,98 +93,62 @@ fn a_loop_of_failing_tries_lets_the_holder_give_back() {
         (
             "Mutex::try_lock",
             |all| all.mutex.try_lock().is_some(),
-            |all, wait| {
-                let _held = all.mutex.lock();
-                wait();
-            },
+            |all, wait| holding(all.mutex.lock(), wait),
         ),
         (
             "Mutex::is_locked",
             |all| !all.mutex.is_locked(),
-            |all, wait| {
-                let _held = all.mutex.lock();
-                wait();
-            },
+            |all, wait| holding(all.mutex.lock(), wait),
         ),
         (
             "Mutex, as Debug shows it",
             |all| !format!("{:?}", all.mutex).contains("locked"),
-            |all, wait| {
-                let _held = all.mutex.lock();
-                wait();
-            },
+            |all, wait| holding(all.mutex.lock(), wait),
         ),
         (
             "ReentrantMutex::try_lock",
             |all| all.reentrant.try_lock().is_some(),
-            |all, wait| {
-                let _held = all.reentrant.lock();
-                wait();
-            },
+            |all, wait| holding(all.reentrant.lock(), wait),
         ),
         (
             "ReentrantMutex::is_locked",
             |all| !all.reentrant.is_locked(),
-            |all, wait| {
-                let _held = all.reentrant.lock();
-                wait();
-            },
+            |all, wait| holding(all.reentrant.lock(), wait),
         ),
         (
             "RwLock::try_read",
             |all| all.rwlock.try_read().is_some(),
-            |all, wait| {
-                let _held = all.rwlock.write();
-                wait();
-            },
+            |all, wait| holding(all.rwlock.write(), wait),
         ),
         (
             "RwLock::try_read_recursive",
             |all| all.rwlock.try_read_recursive().is_some(),
-            |all, wait| {
-                let _held = all.rwlock.write();
-                wait();
-            },
+            |all, wait| holding(all.rwlock.write(), wait),
         ),
         (
             "RwLock::try_write",
             |all| all.rwlock.try_write().is_some(),
-            |all, wait| {
-                let _held = all.rwlock.read();
-                wait();
-            },
+            |all, wait| holding(all.rwlock.read(), wait),
         ),
         (
             "RwLock::try_upgradable_read",
             |all| all.rwlock.try_upgradable_read().is_some(),
-            |all, wait| {
-                let _held = all.rwlock.upgradable_read();
-                wait();
-            },
+            |all, wait| holding(all.rwlock.upgradable_read(), wait),
         ),
         (
             "RwLockUpgradableReadGuard::try_upgrade",
             |all| RwLockUpgradableReadGuard::try_upgrade(all.rwlock.upgradable_read()).is_ok(),
-            |all, wait| {
-                let _held = all.rwlock.read();
-                wait();
-            },
+            |all, wait| holding(all.rwlock.read(), wait),
         ),
         (
             "RwLock::is_locked_exclusive",
             |all| !all.rwlock.is_locked_exclusive() && !all.rwlock.is_locked(),
-            |all, wait| {
-                let _held = all.rwlock.write();
-                wait();
-            },
+            |all, wait| holding(all.rwlock.write(), wait),
         ),
         (
             "Semaphore::try_acquire",
             |all| all.semaphore.try_acquire(1).is_some(),
-            |all, wait| {
-                let _held = all.semaphore.acquire(1);
-                wait();
-            },
+            |all, wait| holding(all.semaphore.acquire(1), wait),
         ),
         (
             "errgroup::Group::try_go",

@@ -27,4 +27,15 @@ mod origin {
 }
 
 pub(crate) use origin::*;
+
+/// The answer to a look, which may be one of many in a loop: a no gives way
+/// there.
+#[inline]
+pub(crate) fn or_look(answer: bool) -> bool {
+    if !answer {
+        look_point();
+    }
+    answer
+}
+
 pub(crate) use std::sync::atomic::Ordering::{AcqRel, Acquire, Relaxed, Release};

@@ -2,6 +2,7 @@
 
 use super::raw_mutex::RawMutex;
 use lock_api::GuardNoSend;
+use crate::shim::or_look;
 use raddle_scheduler::{clock, look_point};
 use std::panic::Location;
 use std::time::{Duration, Instant};
@@ -88,10 +89,7 @@ unsafe impl lock_api::RawMutex for RawMutex {
     #[inline]
     #[track_caller]
     fn try_lock(&self) -> bool {
-        let taken = self.try_acquire();
-        if !taken {
-            look_point();
-        }
+        let taken = or_look(self.try_acquire());
         self.noted().if_taken(taken, Location::caller())
     }
 

@@ -1,7 +1,7 @@
 //! What is to be done once, whoever comes first.
 
 use super::wait_queue::{Entry, Until, WaitQueue, wait};
-use crate::shim::{Acquire, AtomicU32, Mutex, Reason, Relaxed, Release, checkpoint, look_point};
+use crate::shim::{Acquire, AtomicU32, Mutex, Reason, Relaxed, Release, checkpoint, or_look};
 use std::fmt;
 
 const NEW: u32 = 0;
@@ -98,11 +98,7 @@ impl Once {
     #[inline]
     #[must_use]
     pub fn is_completed(&self) -> bool {
-        let is_done = self.is_done();
-        if !is_done {
-            look_point();
-        }
-        is_done
+        or_look(self.is_done())
     }
 
     #[inline]

@@ -2,6 +2,7 @@
 
 use super::held::{self, Kind};
 use super::raw_mutex::RawMutex;
+use crate::shim::or_look;
 use raddle_scheduler::{clock, current, look_point};
 use std::fmt;
 use std::num::NonZeroUsize;
@@ -170,10 +171,7 @@ unsafe impl lock_api::RawMutex for RawReentrantMutex {
     #[track_caller]
     fn try_lock(&self) -> bool {
         let site = held::said_where(Location::caller());
-        let taken = self.0.try_acquire();
-        if !taken {
-            look_point();
-        }
+        let taken = or_look(self.0.try_acquire());
         self.0.noted().if_taken(taken, site)
     }
 

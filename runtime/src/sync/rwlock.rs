@@ -4,6 +4,7 @@ use super::held::Mode;
 use super::raw_rwlock::{Minds, RawRwLock};
 use super::wait_queue::{Until, take_again};
 use lock_api::GuardNoSend;
+use crate::shim::or_look;
 use raddle_scheduler::{clock, look_point};
 use std::panic::Location;
 use std::time::{Duration, Instant};
@@ -110,15 +111,6 @@ fn at(deadline: Instant) -> Until {
     Until::Deadline(clock::at(deadline))
 }
 
-/// The answer to a try, which may be one of many in a loop.
-#[inline]
-fn or_poll(is_in: bool) -> bool {
-    if !is_in {
-        look_point();
-    }
-    is_in
-}
-
 impl RawRwLock {
     /// The caller, who reads upgradably, has tried to become the writer.
     fn upgraded(&self, is_in: bool) -> bool {
@@ -148,7 +140,7 @@ unsafe impl lock_api::RawRwLock for RawRwLock {
     #[inline]
     #[track_caller]
     fn try_lock_shared(&self) -> bool {
-        let taken = or_poll(self.try_read(Minds::Waiting));
+        let taken = or_look(self.try_read(Minds::Waiting));
         self.noted(Mode::Read).if_taken(taken, Location::caller())
     }
 
@@ -171,7 +163,7 @@ unsafe impl lock_api::RawRwLock for RawRwLock {
     #[inline]
     #[track_caller]
     fn try_lock_exclusive(&self) -> bool {
-        let taken = or_poll(self.try_write());
+        let taken = or_look(self.try_write());
         self.noted(Mode::Alone).if_taken(taken, Location::caller())
     }
 
@@ -282,7 +274,7 @@ unsafe impl lock_api::RawRwLockRecursive for RawRwLock {
 
     #[track_caller]
     fn try_lock_shared_recursive(&self) -> bool {
-        let taken = or_poll(self.try_read(Minds::Writing));
+        let taken = or_look(self.try_read(Minds::Writing));
         self.noted(Mode::Read).if_taken(taken, Location::caller())
     }
 }
@@ -315,7 +307,7 @@ unsafe impl lock_api::RawRwLockUpgrade for RawRwLock {
 
     #[track_caller]
     fn try_lock_upgradable(&self) -> bool {
-        let taken = or_poll(self.try_upgradable());
+        let taken = or_look(self.try_upgradable());
         self.noted(Mode::Upgradable).if_taken(taken, Location::caller())
     }
 
@@ -332,7 +324,7 @@ unsafe impl lock_api::RawRwLockUpgrade for RawRwLock {
     }
 
     unsafe fn try_upgrade(&self) -> bool {
-        self.upgraded(or_poll(self.try_enter()))
+        self.upgraded(or_look(self.try_enter()))
     }
 }
 
